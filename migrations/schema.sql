@@ -1142,7 +1142,8 @@ comment on column sluice.usage.events is
 comment on column sluice.usage.bytes is
   'The size of the data and the attributes of these events.';
 comment on column sluice.usage.counted_at is
-  'When the count began: everything that was committed before is in it.';
+  'When a count began that had these sums, at most a minute before the last one. sluice.usage_pass has the time '
+  'of that.';
 
 create unlogged table sluice.usage_counter (
   one boolean not null default true,
@@ -1171,6 +1172,19 @@ comment on column sluice.usage_parts.last is
   'The last position of the part that is counted.';
 comment on column sluice.usage_parts.bytes is
   'The size of the data and the attributes of these events.';
+
+create table sluice.usage_pass (
+  one boolean not null default true,
+  begun_at timestamp with time zone not null,
+  constraint usage_pass_pkey PRIMARY KEY (one),
+  constraint usage_pass_one_check CHECK (one)
+);
+comment on table sluice.usage_pass is
+  'The last count of all streams, which sluice.usage is the result of.';
+alter table sluice.usage_pass enable row level security;
+alter table sluice.usage_pass force row level security;
+comment on column sluice.usage_pass.begun_at is
+  'When the count began: everything that was committed before is in it.';
 
 create table sluice.webhook_attempts (
   webhook_id uuid not null,
@@ -3145,31 +3159,51 @@ AS $function$
 #variable_conflict use_column
 declare
   present timestamptz := clock_timestamp();
-  free uuid[];
+  lease interval := lease_ms * interval '1 millisecond';
+  chosen uuid[];
 begin
   if ids is null then
     -- One that another process is claiming at this moment is not free.
-    free := array(
+    chosen := array(
       select o.id from sluice.consumers o
       where o.kind = 'webhook' and o.active and claim_consumers.kind = 'webhook' and o.lease_until < present
       order by o.id limit at_most
       for no key update skip locked
     );
+    -- Looks at all webhooks, as the claim just has, since it has found fewer than it asked for.
+    if cardinality(chosen) < at_most then
+      update sluice.consumers c set lease_until = clock_timestamp() + lease
+      where c.lease_until > clock_timestamp() + 2 * lease and c.id = any (array(
+        select o.id from sluice.consumers o
+        where o.kind = 'webhook' and o.active and claim_consumers.kind = 'webhook' and o.lease_until > present + 2 * lease
+        order by o.id
+        for no key update skip locked
+      ));
+    end if;
   else
     -- Waits for acknowledgements that are being written. A claim that came first is seen after the wait.
-    free := array(
+    chosen := array(
       select o.id from sluice.consumers o
-      where o.id = any (ids) and o.kind = claim_consumers.kind and o.active and (takeover or o.lease_until < present)
+      where o.id = any (ids) and o.kind = claim_consumers.kind and o.active
+        and (takeover or o.lease_until < present or o.lease_until > present + 2 * lease)
       order by o.id
       for no key update
     );
+    present := clock_timestamp();
+    if not takeover then
+      -- A process has it for 10 seconds, and a client that reads pages for the timeout of its acknowledgements.
+      update sluice.consumers c
+      set lease_until = present + greatest(lease_ms, c.ack_timeout_ms, 10000) * interval '1 millisecond'
+      where c.id = any (chosen) and c.lease_until > present + 2 * greatest(lease_ms, c.ack_timeout_ms, 10000) * interval '1 millisecond';
+      chosen := array(select o.id from sluice.consumers o where o.id = any (chosen) and o.lease_until < present order by o.id);
+    end if;
   end if;
   return query
   update sluice.consumers c
   set epoch = c.epoch + 1, fenced_by = 'taken-over', holder = claim_consumers.holder, holder_node = claim_consumers.node,
-    held_since = present, lease_until = present + lease_ms * interval '1 millisecond', handed_position = null,
+    held_since = present, lease_until = present + lease, handed_position = null,
     handed_event_id = null, handed_at = null, in_flight = 0
-  where c.id = any (free)
+  where c.id = any (chosen)
   returning c.*;
 end
 $function$;
@@ -3193,7 +3227,7 @@ AS $function$
 #variable_conflict use_column
 declare
   d sluice.durable_subscriptions;
-  present timestamptz := clock_timestamp();
+  present timestamptz;
 begin
   perform sluice.check_workspace(claim_durable_subscription.workspace);
   select o.* into d from sluice.durable_subscriptions o
@@ -3201,12 +3235,16 @@ begin
   if not found then
     return;
   end if;
+  present := clock_timestamp();
   uid := d.uid;
   generation := d.generation;
   lease_ttl_ms := d.lease_ttl_ms;
   if d.type <> 'pull-wake' then
     outcome := 'not-pull-wake';
   elsif d.holder is not null and d.lease_until > present then
+    update sluice.durable_subscriptions o
+    set lease_until = present + o.lease_ttl_ms * interval '1 ms', due_at = present + o.lease_ttl_ms * interval '1 ms'
+    where o.uid = d.uid and o.lease_until > present + 2 * o.lease_ttl_ms * interval '1 ms';
     outcome := 'held';
     holder := d.holder;
   else
@@ -4930,11 +4968,11 @@ CREATE OR REPLACE FUNCTION sluice.expire_lease()
  RETURNS TABLE(job sluice.jobs, streams bigint[])
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'pg_temp'
- SET enable_seqscan TO 'off'
- SET plan_cache_mode TO 'force_generic_plan'
  SET lock_timeout TO '100ms'
+ SET search_path TO 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
  SET enable_indexscan TO 'on'
  SET enable_nestloop TO 'on'
  SET row_security TO 'on'
@@ -4946,6 +4984,12 @@ declare
   its_workspace text;
   stuck text[] := '{}';
 begin
+  -- Its runner has the time of the longest lease to renew it.
+  update sluice.jobs j set lease_expires_at = present + interval '5 minutes'
+  where j.id = any (array(
+    select f.id from sluice.jobs f
+    where f.status = 'running' and f.lease_expires_at > present + interval '10 minutes' for update skip locked
+  ));
   for expired, its_workspace in
     select j.id, j.workspace from sluice.jobs j
     where j.status = 'running' and j.lease_expires_at < present
@@ -5454,6 +5498,10 @@ begin
     on conflict on constraint node_streams_pkey do update set clients = excluded.clients;
   end if;
 
+  update sluice.nodes n set heartbeat_at = clock_timestamp()
+  where n.heartbeat_at > clock_timestamp() + interval '10 seconds' and n.id = any (array(
+    select o.id from sluice.nodes o where o.heartbeat_at > present + interval '10 seconds' for update skip locked
+  ));
   -- A node that beats at this moment holds the lock of its row, and stays.
   delete from sluice.nodes n where n.id = any (array(
     select o.id from sluice.nodes o where o.heartbeat_at < present - interval '10 seconds' for update skip locked
@@ -5543,16 +5591,21 @@ CREATE OR REPLACE FUNCTION sluice.hold_lease(name text, holder uuid, duration_ms
 AS $function$
 #variable_conflict use_variable
 declare
+  duration interval := duration_ms * interval '1 ms';
   present timestamptz := clock_timestamp();
+  held boolean;
 begin
   -- The usual case of all processes but one: nothing is locked or written.
-  if exists (select from sluice.leases l where l.name = name and l.holder <> holder and l.until > present) then
+  if exists (select from sluice.leases l where l.name = name and l.holder <> holder and l.until > present
+      and l.until <= present + 2 * duration) then
     return false;
   end if;
-  insert into sluice.leases as l values (name, holder, present + duration_ms * interval '1 ms')
-  on conflict on constraint leases_pkey do update set holder = excluded.holder, until = excluded.until
-  where l.holder = excluded.holder or l.until <= present;
-  return found;
+  insert into sluice.leases as l values (name, holder, present + duration)
+  on conflict on constraint leases_pkey do update
+  set holder = case when l.until > clock_timestamp() then l.holder else excluded.holder end, until = clock_timestamp() + duration
+  where l.holder = excluded.holder or l.until <= clock_timestamp() or l.until > clock_timestamp() + 2 * duration
+  returning l.holder = holder into held;
+  return coalesce(held, false);
 end
 $function$;
 comment on function sluice.hold_lease is
@@ -5688,6 +5741,10 @@ begin
   if webhooks = 0 then
     return;
   end if;
+  update sluice.deliverers d set alive_at = clock_timestamp()
+  where d.alive_at > clock_timestamp() + greatest(ttl, interval '10 seconds') and d.node = any (array(
+    select o.node from sluice.deliverers o where o.alive_at > present + greatest(ttl, interval '10 seconds') for update skip locked
+  ));
   update sluice.deliverers d set alive_at = present where d.node = join_deliverers.node and d.alive_at < present - ttl / 3;
   if not found then
     insert into sluice.deliverers as d (node) values (join_deliverers.node) on conflict do nothing;
@@ -9287,18 +9344,37 @@ CREATE OR REPLACE FUNCTION sluice.store_usage(totals json, counted_at timestamp 
 AS $function$
 #variable_conflict use_column
 begin
+  -- A process that was suspended does not replace the result of a later count, unless the clock was ahead then.
+  insert into sluice.usage_pass as p (begun_at) values (store_usage.counted_at)
+  on conflict (one) do update set begun_at = excluded.begun_at
+  where p.begun_at <= excluded.begun_at or p.begun_at > clock_timestamp() + interval '1 minute';
+  if not found then
+    return;
+  end if;
+  with counted as materialized (
+    select t.workspace collate "C" as workspace, sum(t.streams)::bigint as streams, sum(t.jobs)::bigint as jobs,
+      sum(t.events)::bigint as events, sum(t.bytes)::bigint as bytes
+    from json_to_recordset(totals) as t (workspace text, streams bigint, jobs bigint, events bigint, bytes bigint)
+    group by 1
+  ),
+  removed as (
+    delete from sluice.usage u where not exists (select from counted c where c.workspace = u.workspace)
+  )
   insert into sluice.usage as u (workspace, streams, jobs, events, bytes, counted_at)
-  select t.workspace, t.streams, t.jobs, t.events, t.bytes, store_usage.counted_at
-  from json_to_recordset(totals) as t (workspace text, streams bigint, jobs bigint, events bigint, bytes bigint)
-  order by t.workspace collate "C"
+  select c.*, store_usage.counted_at
+  from counted c left join sluice.usage k on k.workspace = c.workspace
+  where (k.streams, k.jobs, k.events, k.bytes) is distinct from (c.streams, c.jobs, c.events, c.bytes)
+    -- A gateway of the version before takes this for the time of the last count, and adds what it has admitted since: with an
+    -- old time it would count events twice, and refuse more of them.
+    or k.counted_at not between store_usage.counted_at - interval '1 minute' and store_usage.counted_at
+  order by c.workspace
   on conflict (workspace) do update set streams = excluded.streams, jobs = excluded.jobs, events = excluded.events,
-    bytes = excluded.bytes, counted_at = excluded.counted_at
-  where u.counted_at <= excluded.counted_at;
-  delete from sluice.usage u where u.counted_at < store_usage.counted_at;
+    bytes = excluded.bytes, counted_at = excluded.counted_at;
 end
 $function$;
 comment on function sluice.store_usage is
-  'Internal. Replaces sluice.usage by the result of a count of all streams.';
+  'Internal. Makes sluice.usage the result of a count of all streams. A workspace may have several sums in '
+  'totals, which are added up.';
 
 CREATE OR REPLACE FUNCTION sluice.store_webhook_secret(workspace text, webhook uuid, id text, kind text, key_id text, sealed bytea, overlap_seconds integer)
  RETURNS boolean
@@ -9446,6 +9522,14 @@ declare
   present timestamptz := clock_timestamp();
   first_path text;
 begin
+  -- Leases, offers and attempts are at most 10 minutes apart.
+  update sluice.durable_subscriptions o
+  set lease_until = case when o.lease_until is not null then present + o.lease_ttl_ms * interval '1 ms' end,
+    next_attempt_at = least(o.next_attempt_at, present + interval '1 minute'),
+    due_at = present + case when o.lease_until is null then 0 else o.lease_ttl_ms end * interval '1 ms'
+  where o.uid = any (array(
+    select f.uid from sluice.durable_subscriptions f where f.due_at > present + interval '11 minutes' for no key update skip locked
+  ));
   select o.* into d from sluice.durable_subscriptions o
   where o.due_at <= present and (with_webhooks or o.type <> 'webhook')
   order by o.due_at limit 1 for no key update skip locked;
@@ -9529,11 +9613,15 @@ CREATE OR REPLACE FUNCTION sluice.take_usage_count(node uuid)
  SET enable_nestloop TO 'on'
  SET row_security TO 'on'
 AS $function$
+declare
+  taken boolean;
 begin
   insert into sluice.usage_counter as c (node, alive_at) values (take_usage_count.node, clock_timestamp())
-  on conflict (one) do update set node = excluded.node, alive_at = excluded.alive_at
-  where c.node = excluded.node or c.alive_at < clock_timestamp() - interval '1 minute';
-  return found;
+  on conflict (one) do update
+  set node = case when c.alive_at > clock_timestamp() then c.node else excluded.node end, alive_at = clock_timestamp()
+  where c.node = excluded.node or c.alive_at not between clock_timestamp() - interval '1 minute' and clock_timestamp() + interval '1 minute'
+  returning c.node = take_usage_count.node into taken;
+  return coalesce(taken, false);
 end
 $function$;
 comment on function sluice.take_usage_count is
@@ -10219,6 +10307,12 @@ create policy own_workspace on sluice.usage_parts as permissive for all to publi
   using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (( SELECT s.id
    FROM sluice.streams s
   WHERE (s.id = usage_parts.stream_id)) IS NOT NULL)));
+
+create policy of_everybody on sluice.usage_pass as permissive for select to public
+  using (true);
+
+create policy own_workspace on sluice.usage_pass as permissive for all to public
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR false));
 
 create policy own_workspace on sluice.webhook_attempts as permissive for all to public
   using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));

@@ -38,14 +38,18 @@ export default fp(
 
     /** The request that is being answered on a connection, if any. */
     const open = new Map<Socket, IncomingMessage | undefined>()
+    // Each open stream keeps its listeners. So they are not added by `once`, which wraps them, and this one is shared.
+    function forget(this: Socket): void {
+      open.delete(this)
+    }
     server.on('connection', socket => {
       open.set(socket, undefined)
-      socket.once('close', () => open.delete(socket))
+      socket.on('close', forget)
     })
     server.prependListener('request', (request, response) => {
       const { socket } = request
       if (open.has(socket)) open.set(socket, request)
-      response.once('close', () => open.has(socket) && open.set(socket, undefined))
+      response.on('close', () => open.has(socket) && open.set(socket, undefined))
     })
     const endSilent = (isOver: (socket: Socket, request: IncomingMessage | undefined) => boolean) => {
       for (const [socket, request] of open) if (isOver(socket, request)) socket.destroy()

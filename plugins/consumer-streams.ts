@@ -12,13 +12,12 @@ import { type ConsumerPageResult, ConsumerPages } from '../src/consumers/consume
 import type { Hold } from '../src/consumers/hold.js'
 import { consumerHeld } from '../src/consumers/hold-problem.js'
 import { pageText } from '../src/consumers/page-text.js'
-import { disconnectSignal } from '../src/http/client-disconnect.js'
 import { discontinuity } from '../src/hub/event-page.js'
 import { EventFilter } from '../src/log/event-filter.js'
 import type { EventId } from '../src/log/event-id.js'
 import { notFound } from '../src/problems/problem.js'
 import type { Encoding } from '../src/sse/encoding.js'
-import { admitPage } from './event-pages.js'
+import { admitPage, readWaiting } from './event-pages.js'
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -31,7 +30,7 @@ export interface Holding {
   readonly name: string
   /** Finds the consumer, if the caller may see it. Called once the request is charged to the caller. */
   readonly find: () => Promise<Consumer>
-  /** That the client has got before. A live stream of the present epoch continues in place of the one before. */
+  /** The epoch that the client got before. A new stream with the present epoch takes the place of the client's earlier one. */
   readonly epoch: number | undefined
   readonly takeover: boolean
 }
@@ -63,7 +62,7 @@ export default fp(
   },
   {
     name: 'consumer-streams',
-    dependencies: ['consumer-holds', 'follow', 'hub', 'access', 'grants', 'request-caller', 'database'],
+    dependencies: ['consumer-holds', 'follow', 'hub', 'grants', 'request-caller', 'database'],
   },
 )
 
@@ -116,9 +115,8 @@ async function sendPage(
     if (result.outcome === 'not-found') throw notFound('stream')
     if (result.outcome === 'reset') throw discontinuity(result.reset)
     const { page } = result
-    // The client has not got it, so it may have all of it at once.
     reply.raw.once('close', () => {
-      if (!reply.raw.writableFinished) void pages.release(page).catch(() => undefined)
+      if (!reply.raw.writableFinished) void pages.unsent(holding.epoch, page).catch(() => undefined)
     })
     return reply.header(EPOCH, page.epoch).type(form).send(pageText(page, form))
   })
@@ -132,9 +130,10 @@ async function authorized(app: FastifyInstance, { request }: FastifyReply, { fin
 async function readPage(
   app: FastifyInstance,
   pages: ConsumerPages,
-  { request: { principal }, raw }: FastifyReply,
+  reply: FastifyReply,
   { consumer, granted, epoch, after, takeover, limit, waitMs }: PageReadRequest,
 ): Promise<ConsumerPageResult> {
+  const { principal } = reply.request
   const wanted = {
     consumer,
     epoch: epoch as Epoch | undefined,
@@ -144,11 +143,8 @@ async function readPage(
     ...reachOf(principal),
     filter: granted.within(filterOf(consumer)),
     limit,
-    // The wait ends when the credentials end, as a stream does.
-    waitMs: Math.max(0, Math.min(waitMs, principal.expiresAt - Date.now())),
   }
-  const read = (signal: AbortSignal) => pages.read({ ...wanted, signal })
-  return await app.guard.whileGood(principal, disconnectSignal(raw), read, granted)
+  return await readWaiting(app, reply, waitMs, granted, waiting => pages.read({ ...wanted, ...waiting }))
 }
 
 function filterOf({ types, where }: Consumer): EventFilter | undefined {

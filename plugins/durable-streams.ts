@@ -15,7 +15,6 @@ import { formatOffset } from '../src/durable-streams/reading/offset.js'
 import { durableEncoding, endedBlock } from '../src/durable-streams/reading/sse-encoding.js'
 import { nextCursor } from '../src/durable-streams/reading/stream-cursor.js'
 import { ShortLived } from '../src/durable-streams/short-lived.js'
-import { disconnectSignal } from '../src/http/client-disconnect.js'
 import { discontinuity } from '../src/hub/event-page.js'
 import type { StartAt } from '../src/hub/start.js'
 import { isKnown } from '../src/items/etag.js'
@@ -25,7 +24,7 @@ import { notFound, Problem } from '../src/problems/problem.js'
 import { broughtId } from '../src/sse/brought-id.js'
 import { sse } from '../src/sse/encoding.js'
 import { Payload } from '../src/sse/payload.js'
-import { admitPage } from './event-pages.js'
+import { admitPage, readWaiting } from './event-pages.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -51,7 +50,7 @@ export interface DurableRead {
   readonly name: string
   readonly from: StartAt
   readonly live: 'long-poll' | 'sse' | undefined
-  /** That the client has sent back. */
+  /** The cursor that the client has sent back. */
   readonly cursor: string | undefined
   /** Refuses a caller that may not see the stream, by its owner's rules. */
   assertVisible(): Promise<void>
@@ -67,7 +66,7 @@ export interface DurableStreamsOptions {
 }
 
 const MAX_MESSAGES = 1_000
-/** Nothing in them changes any more, but for redaction. */
+/** The events of a full page change only by redaction. */
 const FULL_PAGE = 'private, max-age=60, stale-while-revalidate=300'
 const DIALECT = 'durable-streams'
 
@@ -110,7 +109,6 @@ export default fp<DurableStreamsOptions>(
   {
     name: 'durable-streams',
     dependencies: [
-      'access',
       'database',
       'follow',
       'grants',
@@ -143,15 +141,9 @@ async function sendPage(
   if (from.at === 'now' && (!live || found.closed)) return sendTail(reply, found, content, live)
   const place: StartAt = from.at === 'now' ? { at: 'after', id: idOf(found) } : from
   const more = { stream: name, from: place, content, closed: found.closed, limit: MAX_MESSAGES }
-  // The wait ends when the credentials end, as a stream does.
-  const waitMs = Math.max(0, Math.min(askedMs, principal.expiresAt - Date.now()))
-  const filter = granted.within(undefined)
-  const result = await app.guard.whileGood(
-    principal,
-    disconnectSignal(reply.raw),
-    signal =>
-      readDurablePage(app.hub, app.database, { ...reachOf(principal), ...more, filter, waitMs, signal }),
-    granted,
+  const wanted = { ...reachOf(principal), ...more, filter: granted.within(undefined) }
+  const result = await readWaiting(app, reply, askedMs, granted, waiting =>
+    readDurablePage(app.hub, app.database, { ...wanted, ...waiting }),
   )
   if (result.outcome === 'not-found') throw notFound('stream')
   if (result.outcome === 'reset') throw discontinuity(result.reset)
@@ -172,7 +164,7 @@ function send(reply: FastifyReply, page: DurablePage, live: DurableRead['live'])
   return reply.send(body)
 }
 
-/** At the end of the stream, without a read. */
+/** Answers at the end of the stream, without a read. */
 function sendTail(
   reply: FastifyReply,
   { head, closed }: DurableStream,
@@ -214,7 +206,8 @@ async function follow(
     // An EventSource that reconnects has more than the offset in its URL.
     from: id === undefined ? from : { at: 'after', id: parseEventId(id) ?? 'unknown' },
     atEnd(end) {
-      // It stops an EventSource for good, which has got the end before. Clients of the protocol get the end in the stream.
+      // A 204 stops an EventSource for good; it got the end of the stream before. Clients of the protocol get the end in
+      // the stream.
       if (id !== undefined) return reply.code(204).send()
       const sink = reply.openSink(sse.contentType)
       sink.write(Payload.of([endedBlock(end)]))

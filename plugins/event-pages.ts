@@ -5,6 +5,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { reachOf } from '../src/auth/grants/reach.js'
+import type { StreamGrant } from '../src/auth/grants/stream-grant.js'
 import { disconnectSignal } from '../src/http/client-disconnect.js'
 import { cursorId } from '../src/hub/cursor.js'
 import { discontinuity, type EventPage, findEventPage } from '../src/hub/event-page.js'
@@ -20,6 +21,13 @@ declare module 'fastify' {
   interface FastifyReply {
     sendEventPage(query: EventPageQuery): Promise<FastifyReply>
   }
+}
+
+/** How long a client waits for a page; `signal` ends the wait, and `gone` all work for it. */
+export interface Waiting {
+  readonly waitMs: number
+  readonly signal: AbortSignal
+  readonly gone: AbortSignal
 }
 
 export interface EventPageQuery {
@@ -81,6 +89,22 @@ export async function admitPage(
   }
 }
 
+/**
+ * Reads a page, for which the client may wait `askedMs`, as long as it is there and its credentials are good. The wait ends when the
+ * credentials end, as a stream does.
+ */
+export async function readWaiting<T>(
+  app: FastifyInstance,
+  { request: { principal }, raw }: FastifyReply,
+  askedMs: number,
+  granted: StreamGrant,
+  read: (waiting: Waiting) => Promise<T>,
+): Promise<T> {
+  const waitMs = Math.max(0, Math.min(askedMs, principal.expiresAt - Date.now()))
+  const gone = disconnectSignal(raw)
+  return await app.guard.whileGood(principal, gone, signal => read({ waitMs, signal, gone }), granted)
+}
+
 async function sendEventPageIn(
   app: FastifyInstance,
   reply: FastifyReply,
@@ -90,15 +114,10 @@ async function sendEventPageIn(
   const { form, waitMs: askedMs, what = 'stream', ...request } = query
   const granted = await app.grants.toRead(reply.request, query.stream, what)
   const filter = granted.within(query.filter)
-  // The wait ends when the credentials end, as a stream does.
-  const waitMs = Math.max(0, Math.min(askedMs, principal.expiresAt - Date.now()))
   const { workspace } = principal
-  const result = await app.guard.whileGood(
-    principal,
-    disconnectSignal(reply.raw),
-    signal =>
-      findEventPage(app.hub, app.database, { ...request, ...reachOf(principal), filter, waitMs, signal }),
-    granted,
+  const wanted = { ...request, ...reachOf(principal), filter }
+  const result = await readWaiting(app, reply, askedMs, granted, waiting =>
+    findEventPage(app.hub, app.database, { ...wanted, ...waiting }),
   )
   if (result.outcome === 'not-found') throw notFound(what)
   if (result.outcome === 'reset') throw discontinuity(result.reset)

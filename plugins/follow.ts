@@ -5,20 +5,16 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { reachOf } from '../src/auth/grants/reach.js'
-import type { StreamGrant } from '../src/auth/grants/stream-grant.js'
 import type { Role } from '../src/auth/principal.js'
-import { flatText } from '../src/bytes/flat-text.js'
 import { levelOf } from '../src/database/database-fault.js'
-import type { ClientIdentity } from '../src/hub/client-identity.js'
-import type { Cursor } from '../src/hub/cursor.js'
 import { discontinuity } from '../src/hub/event-page.js'
-import { admitStream, type StreamRefusal, type StreamRequest } from '../src/hub/stream-admission.js'
+import { admitStream, type StreamHost, type StreamRefusal } from '../src/hub/stream-admission.js'
 import { notFound, Problem } from '../src/problems/problem.js'
 import { echoOfBroughtId } from '../src/sse/brought-id.js'
 import { type Encoding, type Notice, sse } from '../src/sse/encoding.js'
 import { Payload } from '../src/sse/payload.js'
 import { retryMs } from '../src/sse/retry.js'
+import { FollowedStream, type FollowRequest } from './followed-stream.js'
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -31,28 +27,6 @@ declare module 'fastify' {
  * after `retry`, and be led here again, because a stopping gateway has the fewest connections.
  */
 const NEXT_UPSTREAM = 'x-sluice-next-upstream'
-
-/** The stream belongs to the principal's workspace. */
-export interface FollowRequest
-  extends Pick<
-    StreamRequest,
-    'stream' | 'encoding' | 'from' | 'filter' | 'opening' | 'maxFollowers' | 'window'
-  > {
-  /** The API whose form the client uses; default `sluice`. */
-  readonly dialect?: string
-  /** The noun of a 404; default `stream`. */
-  readonly what?: 'job' | undefined
-  /** Finds the stream, once the request is charged to the client; default: it is `stream`, which may be another name until then. */
-  readonly locate?: () => Promise<Located>
-  /** Answers a client that has all of a stream that has ended; default: 204. */
-  readonly atEnd?: ((end: Cursor) => FastifyReply) | undefined
-  /** The request was charged to the client's rate limit already. */
-  readonly isCharged?: true
-  /** Types that the client's grants must include; default: none, and the client gets the events of granted types. */
-  readonly types?: readonly string[]
-}
-
-export type Located = Pick<StreamRequest, 'stream' | 'filter'>
 
 export default fp(
   async app => {
@@ -81,76 +55,83 @@ async function follow(
   reply: FastifyReply,
   followed: FollowRequest,
 ): Promise<FastifyReply> {
-  const { request } = reply
-  const { what = 'stream', types, dialect = 'sluice', locate, atEnd, isCharged, ...wanted } = followed
-  const { encoding } = wanted
-  const { principal, ignored } = request
-  let located: Located = wanted
-  let granted: StreamGrant | undefined
-  const identity = (): ClientIdentity => ({
-    workspace: principal.workspace,
-    principal: principal.id,
-    role: principal.role,
-    credential: principal.credential.id,
-    address: request.ip,
-    requestId: flatText(request.id),
-    stream: located.stream,
-    dialect,
-    encoding: encoding.name,
-    wanted: located.filter,
-    granted: granted?.within(undefined),
-    consumer: wanted.window?.()?.consumer,
-  })
-  const refused = (reason: string, limit?: string) => app.hub.connections.refused(identity(), reason, limit)
-  const streamRequest: StreamRequest = {
-    ...wanted,
-    ...reachOf(principal),
-    broughtId: echoOfBroughtId(request),
-    ignored,
-    // Known once the client is authorized.
-    get stream() {
-      return located.stream
-    },
-    get filter() {
-      return granted ? granted.within(located.filter) : located.filter
-    },
-    get client() {
-      return identity()
-    },
-  }
-  const admission = await admitStream(app.hub, streamRequest, {
-    spendBudget: async () => isCharged || app.streamBudget(request),
-    hasRoom: () => app.memory.state !== 'low',
-    takeSlot: () => app.takeStreamSlot(request),
-    async authorize() {
-      if (locate) located = await locate()
-      granted = await app.grants.toRead(request, located.stream, what, types).catch(error => {
-        if (error instanceof Problem && error.status === 404) refused('not-granted')
-        throw error
-      })
-    },
-    permit: () => app.guard.admit(principal, rolesOf(reply), granted),
-    openSink: () => reply.openSink(encoding.contentType),
-  })
+  const { what = 'stream', atEnd, encoding } = followed
+  const host = new ReplyHost(app, reply, followed)
+  const admission = await admitStream(app.hub, host.wanted, host)
   switch (admission.outcome) {
     case 'following':
       return reply
     case 'not-found':
-      refused('not-found')
+      host.refused('not-found')
       throw notFound(what)
     case 'ended':
-      refused('ended')
+      host.refused('ended')
       if (atEnd) return atEnd(admission.at)
       // Stops an EventSource for good (WHATWG HTML §9.2.3), because no further event can follow.
       return reply.code(204).send()
+    case 'gone':
+      host.refused('client')
+      return reply.hijack()
     case 'reset':
       if (encoding.endsAtReset) throw discontinuity(admission.reset)
       // The client then reconnects with the id of the stream's end, and gets the 204.
       return sayAndEnd(reply, encoding, { name: 'reset', data: admission.reset, id: admission.reset.head })
     case 'refused':
       app.hub.tally.refused[admission.reason] += 1
-      refused(admission.reason, admission.limit)
+      host.refused(admission.reason, admission.limit)
       return refuse(reply, encoding, admission)
+  }
+}
+
+/** An object without closures, because thousands of clients that come back wait together, each with one. */
+class ReplyHost implements StreamHost {
+  readonly wanted: FollowedStream
+  readonly #app: FastifyInstance
+  readonly #reply: FastifyReply
+  readonly #followed: FollowRequest
+
+  constructor(app: FastifyInstance, reply: FastifyReply, followed: FollowRequest) {
+    this.wanted = new FollowedStream(reply, followed, reply.request.ignored)
+    this.#app = app
+    this.#reply = reply
+    this.#followed = followed
+  }
+
+  async spendBudget(): Promise<boolean> {
+    return this.#followed.isCharged || this.#app.streamBudget(this.#reply.request)
+  }
+
+  hasRoom(): boolean {
+    return this.#app.memory.state !== 'low'
+  }
+
+  takeSlot() {
+    return this.#app.takeStreamSlot(this.#reply.request)
+  }
+
+  async authorize(): Promise<void> {
+    const { locate, what = 'stream', types } = this.#followed
+    const { wanted } = this
+    if (locate) wanted.located = await locate()
+    try {
+      wanted.granted = await this.#app.grants.toRead(this.#reply.request, wanted.stream, what, types)
+    } catch (error) {
+      if (error instanceof Problem && error.status === 404) this.refused('not-granted')
+      throw error
+    }
+  }
+
+  permit() {
+    return this.#app.guard.admit(this.#reply.request.principal, rolesOf(this.#reply), this.wanted.granted)
+  }
+
+  openSink() {
+    return this.#reply.openSink(this.#followed.encoding.contentType)
+  }
+
+  /** Notes the refusal for the admins. */
+  refused(reason: string, limit?: string): void {
+    this.#app.hub.connections.refused(this.wanted.client, reason, limit)
   }
 }
 
@@ -188,7 +169,7 @@ function refuse(reply: FastifyReply, encoding: Encoding, refusal: StreamRefusal)
   return sayAndEnd(reply, encoding, { name: 'unavailable', data, ...(id !== undefined && { id }) })
 }
 
-/** Or a client that asks for the same, and takes its refusals. */
+/** Whether the client is an EventSource, or asks for the same and so takes refusals in the same form. */
 function isEventSource({ headers }: FastifyRequest): boolean {
   return headers.accept?.includes(sse.contentType) ?? false
 }

@@ -1,6 +1,6 @@
 /**
  * The documentation as a site, at /guide: the files that `npm run docs` has built into docs-site/. They are public, because they
- * hold no data. Without them, /guide says how to build them.
+ * hold no data. Without them, /guide says how to build them: to a browser as a page, because the console links to it.
  *
  * A file is read when it is requested for the first time, so the site costs nothing at the start. It is held, of all together at most
  * HELD_BYTES, and read again when it has changed: the site may be built while the gateway runs.
@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { join, normalize, sep } from 'node:path'
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { Problem } from '../src/problems/problem.js'
@@ -22,10 +22,12 @@ export interface GuideOptions {
 
 /** Stands in the files for the path of the site (docs/.vitepress/links.mjs). */
 const BASE = '/sluice-guide-base/'
-/** Of the files of the repository to which the pages link: shown, never run. */
+/** The content type of repository files to which the pages link: they are shown, never run. */
 const TEXT = 'text/plain; charset=utf-8'
 const PUBLIC = { config: { access: 'public', grants: 'none' }, schema: { hide: true } } as const
 const ABSENT = /^(ENOENT|ENOTDIR|EISDIR|ENAMETOOLONG)$/
+const NOT_BUILT =
+  'The guide is not built: run `npm run docs` in a checkout of Sluice, then load this page again.'
 const HELD_BYTES = 16 * 1024 * 1024
 
 interface SiteFile {
@@ -43,24 +45,35 @@ export default fp<GuideOptions>(
       sizeCalculation: ({ body }) => body.length || 1,
     })
 
-    app.get('/guide', PUBLIC, async (_request, reply) => {
-      if (!(await fileAt('index.html'))) throw notBuilt()
+    app.get('/guide', PUBLIC, async (request, reply) => {
+      if (!(await fileAt('index.html'))) return sayNotBuilt(request, reply)
       return reply.redirect(base)
     })
 
-    app.get('/guide/', PUBLIC, (_request, reply) => answer(reply, ''))
+    app.get('/guide/', PUBLIC, (request, reply) => answer(request, reply, ''))
     app.get<{ Params: { '*': string } }>('/guide/*', PUBLIC, (request, reply) =>
-      answer(reply, normalize(request.params['*'])),
+      answer(request, reply, normalize(request.params['*'])),
     )
 
-    async function answer(reply: FastifyReply, path: string): Promise<FastifyReply> {
+    async function answer(request: FastifyRequest, reply: FastifyReply, path: string): Promise<FastifyReply> {
       for (const name of path.endsWith('/') || path === '' ? [`${path}index.html`] : [path, `${path}.html`]) {
         const file = await fileAt(name)
         if (file) return reply.headers(file.headers).send(file.body)
       }
       const missing = await fileAt('404.html')
       if (missing) return reply.code(404).headers(missing.headers).send(missing.body)
-      throw notBuilt()
+      return sayNotBuilt(request, reply)
+    }
+
+    /** @throws {Problem} unless a browser wants a page to show. */
+    function sayNotBuilt({ headers }: FastifyRequest, reply: FastifyReply): FastifyReply {
+      if (!headers.accept?.includes('text/html')) throw new Problem(404, 'not-found', NOT_BUILT)
+      const kept = { 'content-security-policy': policyOf(''), 'cache-control': 'no-store' }
+      return reply
+        .code(404)
+        .headers({ ...PAGE_HEADERS, ...kept })
+        .type(HTML)
+        .send(notBuiltPage(app.prefix))
     }
 
     /** Undefined if there is no such file in the folder. `name` is normal: only its beginning can lead out of the folder. */
@@ -93,10 +106,27 @@ export default fp<GuideOptions>(
   { name: 'guide', dependencies: ['request-caller'] },
 )
 
-function notBuilt(): Problem {
-  const detail =
-    'The guide is not built: run `npm run docs` in a checkout of Sluice, then load this page again.'
-  return new Problem(404, 'not-found', detail)
+/** Links by whole paths: the page may be at any depth below /guide/. */
+function notBuiltPage(prefix: string): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
+<title>Guide · Sluice</title>
+<style>body { max-width: 40rem; margin: 4rem auto; padding: 0 1rem; font: 1rem/1.6 system-ui, sans-serif }</style>
+</head>
+<body>
+<main>
+<h1>The guide is not built yet</h1>
+<p>Run <code>npm run docs</code> in the checkout of Sluice, then load this page again. The gateway can go on meanwhile.</p>
+<p>The same pages are files of the checkout, in <code>docs/</code>; begin with <code>docs/README.md</code>.</p>
+<p><a href="${prefix}/docs">The API</a> · <a href="${prefix}/">The console</a></p>
+</main>
+</body>
+</html>
+`
 }
 
 /** Allows the page's own files, the scripts in its text by their hashes, and styles: the colours of code are attributes. */

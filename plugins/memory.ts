@@ -92,18 +92,25 @@ export default fp<MemoryOptions>(
       } catch (error) {
         return done(error as Error)
       }
-      giveUpWhenStalled(reply)
+      giveUpWhenStalled(request, reply)
       done(null, payload)
     })
 
+    /** The large answers of each socket that are not written yet: a client may send its next requests before it has read the first answer. */
+    const unwritten = new WeakMap<Socket, number>()
+
     /** A client that requests much and reads nothing would hold the memory forever. */
-    function giveUpWhenStalled({ raw }: FastifyReply): void {
-      const { socket } = raw
-      // An injected request has no socket that can time out.
+    function giveUpWhenStalled({ raw: { socket } }: FastifyRequest, { raw }: FastifyReply): void {
+      // An injected request has no socket that can time out. (The response gets its socket when those before it are written.)
       if (!(socket instanceof Socket)) return
+      unwritten.set(socket, (unwritten.get(socket) ?? 0) + 1)
       socket.setTimeout(answerTimeoutMs)
       // Prepended, to run before the server sets its own timeout for the next request.
-      raw.prependOnceListener('finish', () => socket.setTimeout(0))
+      raw.prependOnceListener('finish', () => {
+        const left = (unwritten.get(socket) ?? 1) - 1
+        unwritten.set(socket, left)
+        if (left === 0) socket.setTimeout(0)
+      })
     }
   },
   { name: 'memory', dependencies: ['hub', 'request-caller', 'bodies', 'server-state'] },

@@ -26,7 +26,7 @@ declare module 'fastify' {
 }
 
 export interface MetricsOptions {
-  /** What the watchdog of the event loop has counted; undefined without one. */
+  /** The counts of the event loop's watchdog; undefined without one. */
   readonly watchdog?: { readonly blocks: number; readonly blockedMs: number } | undefined
 }
 
@@ -129,6 +129,7 @@ function showLog(app: FastifyInstance, metrics: Metrics): void {
   metrics.show('bus', () => [{ labels: { state: bus.status }, value: 1 }])
   metrics.show('relays', () => maybe(bus.isRelay === undefined ? undefined : Number(bus.isRelay)))
   metrics.show('wakes', () => [{ value: tailer.tally.wakes }])
+  metrics.show('losses', () => maybe(bus.losses))
   metrics.show('queue', () => maybe(bus.queueUse))
   metrics.show('canary', () => maybe(bus.canaryAgeMs, ms => ms / 1_000))
   metrics.show('clock', () => [{ value: app.hub.tally.clockAheadMs / 1_000 }])

@@ -48,7 +48,7 @@ export interface TokensOptions {
   readonly claims: ClaimRules
 }
 
-/** Verified tokens that @fastify/jwt remembers, each at most until it expires. */
+/** Tokens that @fastify/jwt remembers beside a key set, each at most until it expires. */
 const REMEMBERED_TOKENS = 1_000
 const WRONG_ALGORITHM = 'FAST_JWT_INVALID_ALGORITHM'
 /** Errors of a token that another key may have signed. */
@@ -59,8 +59,10 @@ export default fp<TokensOptions>(
     // An object for this instance alone, because @fastify/jwt would add its namespace to the host's.
     app.decorate('jwt', Object.create(null))
     app.decorateRequest('sluiceClaims', null)
-    await app.register(jwt, verification('sluice', keys))
-    if (previous) await app.register(jwt, verification('sluicePrevious', previous))
+    // Each token is cached once: in VerifiedTokens, or here while the issuer of a key set may withdraw keys.
+    const remembered = keys.kind === 'set' && REMEMBERED_TOKENS
+    await app.register(jwt, verification('sluice', keys, remembered))
+    if (previous) await app.register(jwt, verification('sluicePrevious', previous, remembered))
     const claimsIn = claimsVerifiedBy(keys, previous)
 
     const verified = keys.kind === 'set' ? undefined : new VerifiedTokens()
@@ -91,7 +93,7 @@ export default fp<TokensOptions>(
   { name: 'tokens', dependencies: ['request-caller'] },
 )
 
-function verification(namespace: string, keys: Keys): FastifyJWTOptions {
+function verification(namespace: string, keys: Keys, cache: number | false): FastifyJWTOptions {
   return {
     ...verificationKey(keys),
     namespace,
@@ -99,7 +101,7 @@ function verification(namespace: string, keys: Keys): FastifyJWTOptions {
     verify: {
       algorithms: [...keys.algorithms],
       clockTolerance: CLOCK_TOLERANCE_MS,
-      cache: REMEMBERED_TOKENS,
+      cache,
       extractToken: request => request.credentials?.text,
     },
   }

@@ -2,6 +2,7 @@
  * The trace of each request, and the author of the changes that it makes. With a provider of spans, which the process or the embedding
  * program has registered before this plugin, each request that may change something is a span.
  */
+import type { ServerResponse } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Principal } from '../src/auth/principal.js'
@@ -26,6 +27,9 @@ declare module 'fastify' {
 /** Requests that change nothing, and streams, which stay open for hours, are no spans. */
 const WITHOUT_SPAN: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
+/** The status that nginx logs for a client that left. No client sees it. */
+const CLIENT_LEFT = 499
+
 export default fp(
   async app => {
     const tracing = registeredTracing()
@@ -42,17 +46,14 @@ export default fp(
         return traceparent === undefined ? principal : { ...principal, traceparent }
       },
     })
-    app.addHook('onRequest', (request, _reply, done) => {
-      if (tracing && !WITHOUT_SPAN.has(request.method)) request.span = begin(tracing, request)
+    app.addHook('onRequest', (request, reply, done) => {
+      if (tracing && !WITHOUT_SPAN.has(request.method)) {
+        request.span = begin(tracing, request)
+        endWith(reply.raw, request.span)
+      }
       if (request.span || request.headers.traceparent !== undefined) nameTrace(request)
       done()
     })
-    if (tracing) {
-      app.addHook('onResponse', (request, reply, done) => {
-        request.span?.end(reply.statusCode)
-        done()
-      })
-    }
   },
   { name: 'tracing' },
 )
@@ -67,6 +68,16 @@ function begin(tracing: Tracing, { method, routeOptions: { url }, headers }: Fas
       ...(url !== undefined && { 'http.route': url }),
     },
   )
+}
+
+/** Fastify's hook `onResponse` is not called if the client leaves before the answer. */
+function endWith(response: ServerResponse, span: RequestSpan): void {
+  const left = () => span.end(CLIENT_LEFT)
+  response.once('finish', () => {
+    response.removeListener('close', left)
+    span.end(response.statusCode)
+  })
+  response.once('close', left)
 }
 
 /** Log lines of the request name its span, or the caller's if it has none. */

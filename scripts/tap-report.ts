@@ -3,7 +3,7 @@
  * failed, exactly the failures, with the names of the tests around them and their diagnostics. It also keeps the counts.
  *
  * The lines of a file are kept until the file ends. The lines of a subtest are dropped when it passes, so only those of
- * failures are left at the end.
+ * failures are left at the end. The seeds of random input are shown of files that passed too: without them a run cannot be repeated.
  */
 
 const SUBTEST = /^( *)# Subtest: /
@@ -11,6 +11,8 @@ const RESULT = /^( *)(not )?ok \d+(?: - (.*))?$/
 const DIAGNOSTICS = /^( +)---$/
 const UNFINISHED = /# (SKIP|TODO)\b/i
 const TIME = / # time=([\d.]+)ms$/
+/** In the name of a test or in a comment; `test/harness/seed.ts` reads it from the environment. */
+const SEED = /\bSLUICE_SEED=\d{1,16}\b/
 const SLOWEST = 10
 const BAIL = /^ *Bail out! ?(.*)/
 
@@ -31,6 +33,7 @@ export class TapReport {
   /** Tests that have begun, from the file inwards: their indentation, and where their lines begin in `#kept`. */
   #open: { readonly indent: number; readonly start: number; readonly failedBefore: number }[] = []
   #skips: string[] = []
+  readonly #seeds = new Set<string>()
   #endOfDiagnostics: string | undefined
   #wanted = true
   readonly #times: { readonly file: string; readonly seconds: number }[] = []
@@ -49,6 +52,8 @@ export class TapReport {
     const [, diagnosed] = DIAGNOSTICS.exec(line) ?? []
     const [, subtest] = SUBTEST.exec(line) ?? []
     const result = RESULT.exec(line)
+    const [seed] = SEED.exec(line) ?? []
+    if (seed !== undefined) this.#seeds.add(seed)
     if (this.#endOfDiagnostics !== undefined) this.#diagnostics(line)
     else if (diagnosed !== undefined) this.#endOfDiagnostics = `${diagnosed}...`
     else if (subtest !== undefined) this.#begin(line, subtest.length)
@@ -104,7 +109,8 @@ export class TapReport {
     const result = name.replace(TIME, '')
     // The result of a file that was killed is named "timeout!".
     const title = result.startsWith(this.#file) ? result : `${this.#file}: ${result}`
-    this.#print(`${ok ? 'ok    ' : 'FAILED'} ${title} (${seconds.toFixed(1)} s)`)
+    const facts = [`${seconds.toFixed(1)} s`, ...this.#seeds].join(', ')
+    this.#print(`${ok ? 'ok    ' : 'FAILED'} ${title} (${facts})`)
     this.#times.push({ file: this.#file, seconds })
     for (const skip of this.#skips) if (skip !== name) this.#print(`       ${skip}`)
     for (const line of this.#kept) this.#print(line)
@@ -112,5 +118,6 @@ export class TapReport {
     this.#kept = []
     this.#open = []
     this.#skips = []
+    this.#seeds.clear()
   }
 }

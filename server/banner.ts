@@ -1,5 +1,6 @@
 /**
- * The text that a person sees when the gateway is up: its address, three tokens, and commands to paste into a terminal.
+ * The text that a person sees when the gateway is up: its address, links to the console, three tokens, and commands to paste into a
+ * terminal.
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,21 +12,31 @@ export interface BannerOptions {
   /** The location of the data, in words. */
   readonly database: string
   readonly workspace: string
+  /** Whether a demo plays in the workspace. */
+  readonly demo: boolean
   readonly tokens?: DemoTokens | undefined
 }
 
-export function banner({ url, database, workspace, tokens }: BannerOptions): string {
+export function banner({ url, database, workspace, demo, tokens }: BannerOptions): string {
   const place = [
     `Sluice listens on ${url}`,
     '',
     `  Database   ${database}`,
     `  API        ${url}/docs`,
     ...guide(url),
+    ...(demo ? [`  Demo       plays in workspace '${workspace}': about one change of an item a second`] : []),
   ]
   if (!tokens) return `${place.join('\n')}\n`
   const { viewer, editor, admin } = tokens
   return `${[
     ...place,
+    '',
+    demo
+      ? 'Open the console in a browser, and watch the demo there:'
+      : 'Open the console in a browser; it shows what happens here, live:',
+    '',
+    `  as the editor                              ${url}/#token=${editor}`,
+    `  as the admin, who sees all of its pages    ${url}/#token=${admin}`,
     '',
     `Three tokens for workspace '${workspace}', valid for 30 days. The viewer token may read, the editor token may also write,`,
     'the admin token may also manage webhooks, keys, streams and clients:',
@@ -33,11 +44,6 @@ export function banner({ url, database, workspace, tokens }: BannerOptions): str
     `  VIEWER_TOKEN=${viewer}`,
     `  EDITOR_TOKEN=${editor}`,
     `  ADMIN_TOKEN=${admin}`,
-    '',
-    'Open the console as the editor, or as the admin, who sees all of its pages:',
-    '',
-    `  ${url}/#token=${editor}`,
-    `  ${url}/#token=${admin}`,
     '',
     'Follow the feed:',
     '',

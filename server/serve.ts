@@ -112,7 +112,7 @@ async function start({ demo }: ServeOptions): Promise<void> {
   }
 }
 
-/** Writes a log line, which leaves out what every log line does: an error may contain rows and passwords. */
+/** Writes a log line. It is redacted as every log line is, because an error may contain rows and passwords. */
 function tellOfCrash(err: unknown): void {
   const line = { level: 60, time: Date.now(), pid: process.pid, err: describeError(err), msg: 'crashed' }
   process.stderr.write(`${printableJson(JSON.stringify(line))}\n`)
@@ -127,7 +127,7 @@ async function closeAll(closers: Closer[]): Promise<void> {
  * workers.
  */
 async function run(launch: Launch): Promise<void> {
-  const { config, closers } = launch
+  const { config, demo, closers } = launch
   const variables = Object.keys(Environment.properties)
   for (const line of misspeltVariables(process.env, variables)) process.stderr.write(`${cleanLines(line)}\n`)
   await requireFolders(config)
@@ -139,7 +139,7 @@ async function run(launch: Launch): Promise<void> {
   const start = count === 1 ? startGateway(launch, database.url) : startWorkers(launch, count, database.url)
   const { log, url, tokens } = await start
   onLog = line => log[OF_NOTE.test(line) ? 'warn' : 'debug']({ line }, 'postgres')
-  console.log(banner({ url, database: database.description, workspace: WORKSPACE, tokens }))
+  console.log(banner({ url, database: database.description, workspace: WORKSPACE, demo, tokens }))
 }
 
 /** One of several gateways: the database exists, and the parent reports for all. */

@@ -15,7 +15,9 @@ import { once } from 'node:events'
 import type { Logger } from '../src/logging/logger.js'
 import { Backoff } from '../src/process/backoff.js'
 import { elapsed } from '../src/process/deadline.js'
+import { nodeFlags } from '../src/process/node-flags.js'
 import type { Address, Question, ToParent, ToWorker } from '../src/process/worker-message.js'
+import { workerFlags } from './worker-flags.js'
 import { WorkerRounds } from './worker-rounds.js'
 
 /** A worker that ends within this time has died young. */
@@ -48,6 +50,7 @@ export class Workers {
     // the parent, unanswered forever, and no EventSource gives that up. The kernel distributes connections unevenly: of
     // 94,000 clients of eight workers, one had 19,700 and another 6,400. A full worker's clients come back to others.
     cluster.schedulingPolicy = cluster.SCHED_NONE
+    cluster.setupPrimary({ execArgv: workerFlags(options.count, process.execArgv, nodeFlags()) })
   }
 
   /**

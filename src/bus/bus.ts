@@ -28,12 +28,14 @@ export type BusStatus = 'listening' | 'down' | 'off'
 export interface Bus {
   /** Read at every poll: while it is not `listening`, the tailer polls ten times as often. */
   readonly status: BusStatus
-  /** What carries its wakes, for operators, such as `postgres`; undefined for an application's own bus. */
+  /** The carrier of its wakes, for operators, such as `postgres`; undefined for an application's own bus. */
   readonly kind?: string | undefined
   /** How much of the bus's queue is in use, 0 to 1, for operators; undefined if it has none, or does not know yet. */
   readonly queueUse?: number | undefined
   /** How long ago the bus last saw that wakes arrive, for operators; undefined if it does not look, or has not seen it yet. */
   readonly canaryAgeMs?: number | undefined
+  /** At how many moments wakes to or from this process may have been lost, for operators; undefined if the bus does not count them. */
+  readonly losses?: number | undefined
   /** Whether this process passes the wakes of SQL publishers on to the others, for operators; undefined where none does that. */
   readonly isRelay?: boolean | undefined
   /**
@@ -45,8 +47,8 @@ export interface Bus {
   /** Tells the other processes that these streams have grown. Called after every COMMIT that appended. */
   wake(streams: readonly StreamId[]): void
   /**
-   * The same with the events, which the other processes then need not read. It may leave events out, and wake their streams
-   * instead. Undefined in a bus that carries no events: `wake` is called then.
+   * As `wake`, with the events, which the other processes then need not read. It may leave events out, and wake their
+   * streams instead. Undefined in a bus that carries no events: `wake` is called then.
    */
   readonly announce?: ((committed: readonly Committed[]) => void) | undefined
   /**

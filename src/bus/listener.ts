@@ -45,6 +45,7 @@ export class Listener {
   #timer: NodeJS.Timeout | undefined
   #canaryBack: (() => void) | undefined
   #canaryAt: number | undefined
+  #losses = 0
 
   constructor(options: ListenerOptions) {
     this.#options = {
@@ -61,6 +62,11 @@ export class Listener {
   /** How long ago a canary came back, in ms; undefined if none has. */
   get canaryAgeMs(): number | undefined {
     return this.#canaryAt === undefined ? undefined : performance.now() - this.#canaryAt
+  }
+
+  /** How many times a fault has stopped its listening. */
+  get losses(): number {
+    return this.#losses
   }
 
   start(): void {
@@ -141,6 +147,7 @@ export class Listener {
 
   #lost(subscriber: Subscriber): void {
     if (this.#closed || this.#subscriber !== subscriber) return
+    if (this.#listening) this.#losses += 1
     this.#discard()
     this.#timer = setTimeout(() => void this.#connect(), this.#backoff.next())
   }

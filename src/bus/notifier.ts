@@ -37,6 +37,7 @@ export class Notifier {
   #running: Promise<void> | undefined
   #closed = false
   #queueUse: number | undefined
+  #losses = 0
 
   constructor({ url, sender, onCrowded }: NotifierOptions) {
     this.#sender = sender
@@ -62,6 +63,11 @@ export class Notifier {
   /** How much of the notification queue was in use when it was last read, 0 to 1; undefined before the first read. */
   get queueUse(): number | undefined {
     return this.#queueUse
+  }
+
+  /** How many times wakes were sent and not answered, so that nobody knows whether they arrived. */
+  get losses(): number {
+    return this.#losses
   }
 
   /** Whether wakes are dropped because the queue is too full. */
@@ -107,6 +113,7 @@ export class Notifier {
       if (rows[0]) this.#measured(rows[0].use)
     } catch {
       // A wake is only a hint (see the top of this file).
+      if (payloads.length > 0) this.#losses += 1
     }
   }
 

@@ -72,6 +72,10 @@ export class PostgresBus implements Bus {
     return this.#listener.canaryAgeMs
   }
 
+  get losses(): number {
+    return this.#notifier.losses + this.#listener.losses
+  }
+
   async start(onWake: (wake: Wake) => void): Promise<void> {
     this.#onWake = onWake
     this.#listener.start()

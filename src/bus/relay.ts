@@ -7,7 +7,7 @@
  * A gateway that ends gives its lease up; after a `kill -9` another takes it within 7 s. Wakes of the meantime are lost, so each
  * relay that begins to listen wakes all streams in all processes. A gateway that cannot LISTEN leaves the work to others for 15 s.
  */
-import { databaseFault, levelOf } from '../database/database-fault.js'
+import { levelOfOtherFault } from '../database/database-fault.js'
 import { holdLease, leaveLease } from '../database/lease.js'
 import type { Database } from '../database/pool.js'
 import type { Logger } from '../logging/logger.js'
@@ -27,7 +27,7 @@ export interface RelayOptions {
   readonly database: Database
   /** A direct connection for LISTEN. */
   readonly url: string
-  /** What the processes share that meet on the broker. */
+  /** The name of the lease, the same in all processes that meet on the broker. */
   readonly name: string
   /** This process: a UUID. */
   readonly holder: string
@@ -53,8 +53,7 @@ export class Relay {
       everyMs: EVERY_MS,
       firstMs: 0,
       logger: options.logger,
-      // Others report a database that is away.
-      levelOf: error => (databaseFault(error) ? undefined : levelOf(error)),
+      levelOf: levelOfOtherFault,
       turn: () => this.#turn(),
     })
   }

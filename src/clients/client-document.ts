@@ -10,7 +10,7 @@ const Time = Type.String({ format: 'date-time' })
 export const CLIENT_STATES = ['catching-up', 'live', 'full', 'unacknowledged'] as const
 export type ClientState = (typeof CLIENT_STATES)[number]
 
-/** What the client wants, in the form in which it asked. */
+/** The filter that the client asked for, in its own form. */
 const Filter = Type.Object({
   types: orNull(Type.Array(Type.String()), 'Types and prefixes. Null: all.'),
   where: orNull(Type.String(), 'The condition on the content, in normal form. Null: none.'),
@@ -52,7 +52,7 @@ const Entitled = {
   granted_types: orNull(Type.Array(Type.String()), 'The types that its grants leave. Null: all.'),
 }
 
-/** Of a subscription, open or closed. */
+/** The progress of a subscription, open or closed. */
 const Progress = {
   kind: Type.String({ description: 'The kind of the stream: `feed`, `job`.' }),
   opened_at: Time,
@@ -116,7 +116,7 @@ export const RefusedClientDocument = Type.Object(
     refused_at: Time,
     reason: Type.String({
       description:
-        '`limit`, `memory`, `draining`, `database`, `authorization`; `not-granted`, `not-found`: the client got 404; `ended`: 204.',
+        '`limit`, `memory`, `draining`, `database`, `authorization`; `not-granted`, `not-found`: the client got 404; `ended`: 204; `client`: it left before.',
     }),
     limit: orNull(Type.String(), 'The cap that was reached: `principal`, `workspace`, `address`.'),
   },

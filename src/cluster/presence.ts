@@ -5,7 +5,7 @@
  * A principal that disconnects has left when no node has had it for 15 s, so a client that reconnects makes no event. Changes are published
  * in batches, so that many clients that come at once neither fill the log nor their readers' connections.
  */
-import { databaseFault, levelOf } from '../database/database-fault.js'
+import { databaseFault, levelOfOtherFault } from '../database/database-fault.js'
 import type { Database } from '../database/pool.js'
 import type { StreamId } from '../log/event.js'
 import type { Logger } from '../logging/logger.js'
@@ -39,7 +39,7 @@ export interface PresenceOptions {
 export class Presence {
   readonly #options: PresenceOptions
   readonly #loop: PeriodicLoop
-  /** What the database has of this process, by key; undefined if that is unknown. */
+  /** The principals of this process that the database has, by key; undefined if that is unknown. */
   #reported: ReadonlyMap<string, FollowingPrincipal> | undefined
   /** The row of this process that the report belongs to. */
   #joins = 0
@@ -50,8 +50,7 @@ export class Presence {
       name: 'Publishing presence',
       everyMs: options.everyMs ?? EVERY_MS,
       logger: options.logger,
-      // The tailer and the database watch report the faults of the database.
-      levelOf: error => (databaseFault(error) ? undefined : levelOf(error)),
+      levelOf: levelOfOtherFault,
       turn: () => this.#turn(),
     })
   }

@@ -6,7 +6,7 @@
 import type { Database } from '../database/pool.js'
 import type { Hub } from '../hub/hub.js'
 import type { Reset } from '../hub/start.js'
-import type { Claim, Consumer } from './consumer.js'
+import { type Claim, type Consumer, type Epoch, overdueInMs } from './consumer.js'
 import { claimConsumers, readConsumer, releaseLeases, renewLeases } from './consumer-rows.js'
 import { consumerHeld, consumerLost } from './hold-problem.js'
 import { LEASE_MS } from './holds.js'
@@ -34,21 +34,24 @@ export class ConsumerPages {
   /** @throws {Problem} 409 `consumer-held` or `consumer-lost`. */
   async read(request: ConsumerPageRequest): Promise<ConsumerPageResult> {
     const { workspace, stream } = request.consumer
-    const handle = await this.#hub.open(workspace, stream, request.streams)
+    const { streams, gone } = request
+    const handle = await this.#hub.open(workspace, stream, { streams, gone })
     if (!handle) return { outcome: 'not-found' }
     try {
+      // A client that has gone must not take a consumer from its holder.
+      gone.throwIfAborted()
       const consumer = await this.#hold(request)
       const database = this.#database
       const reading = new PageReading(this.#hub, database, handle.stream, request, {
         renew: (claim, leaseMs) => this.#renew(claim, leaseMs),
-        release: claim => this.release(claim),
+        release: claim => this.#release(claim),
       })
       try {
         const result = await reading.run(consumer)
         return 'reason' in result ? { outcome: 'reset', reset: result } : { outcome: 'page', page: result }
       } catch (error) {
-        // What it may have handed out did not reach the client. The lease expires if the database is away.
-        await this.release(consumer).catch(() => undefined)
+        // The lease expires if the database is away.
+        await this.#leave(request.epoch, consumer).catch(() => undefined)
         throw error
       }
     } finally {
@@ -56,8 +59,35 @@ export class ConsumerPages {
     }
   }
 
+  /**
+   * After a page that did not reach its client. Nobody knows the epoch of a claim that this request has made, so the consumer is
+   * free at once. If the request brought an epoch, the client may still be working on the events that it got with it, and may send
+   * the request again.
+   * @param asked the epoch that the request brought.
+   */
+  async unsent(asked: number | undefined, claim: Claim): Promise<void> {
+    if (asked === undefined) await this.#release(claim)
+  }
+
+  /**
+   * After a page that was not read: the events that the client got before stay in flight until they time out.
+   * @param consumer as its row was when the client got the lease.
+   */
+  async #leave(asked: Epoch | undefined, consumer: Consumer): Promise<void> {
+    if (asked === undefined) return await this.#release(consumer)
+    const { id, epoch, handed, inFlight } = consumer
+    const now = await readConsumer(this.#database, id)
+    if (now?.epoch !== epoch || !now.held) return
+    const isDone = inFlight === 0 || (handed !== null && now.cursor.position >= handed.position)
+    // The request may have noted that nothing is in flight, to hand all of it out again.
+    const since = now.inFlight > 0 ? now : consumer
+    const leaseMs = now.inFlight === 0 && isDone ? 0 : overdueInMs(since, this.#hub.tally.clockAheadMs)
+    // Not released: another request of the client may be getting a page at this moment, which must stay noted.
+    await renewLeases(this.#database, NO_NODE, [{ id, epoch }], Math.max(0, leaseMs))
+  }
+
   /** Gives a consumer up: nothing is in flight, or the client did not get the page. */
-  release({ id, epoch }: Claim): Promise<void> {
+  #release({ id, epoch }: Claim): Promise<void> {
     return releaseLeases(this.#database, NO_NODE, [{ id, epoch }])
   }
 

@@ -7,7 +7,7 @@ declare const consumerEpoch: unique symbol
 
 /** A UUID. The one of a webhook is the id of the webhook too. */
 export type ConsumerId = string & { readonly [consumerId]: true }
-/** Raised by each claim, seek and change of a consumer. Whatever names an older one is refused (fencing). */
+/** Raised by each claim, seek and change of a consumer. A request that names an older one is refused (fencing). */
 export type Epoch = number & { readonly [consumerEpoch]: true }
 /** `pull`: a client reads it. `webhook`: the deliverer of some process sends its events. */
 export type ConsumerKind = 'pull' | 'webhook'
@@ -70,4 +70,10 @@ export interface Held {
   readonly since: Date
   /** When the lease expires unless it is renewed. */
   readonly until: Date
+}
+
+/** Milliseconds until the events in flight time out, by the clock of the database, which wrote the times. */
+export function overdueInMs({ handed, lastAckAt, ackTimeoutMs }: Consumer, clockAheadMs: number): number {
+  const since = Math.max(handed?.at.getTime() ?? 0, lastAckAt?.getTime() ?? 0)
+  return since + ackTimeoutMs - (Date.now() + clockAheadMs)
 }

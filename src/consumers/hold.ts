@@ -44,7 +44,7 @@ export class Hold implements DeliveryWindow {
   #noted = ''
   #subscription: WindowedSubscription | undefined
   #state: 'held' | 'lost' | 'closed' = 'held'
-  /** Until the row has it. Reads of the row say nothing meanwhile. */
+  /** A reset that is not in the row yet. Reads of the row do not count until it is. */
   resetting: ResetPlace | undefined
   /** Whether the client has not yet acknowledged a reset. The row has another cursor meanwhile, and it must not move by itself. */
   #isReset = false
@@ -115,7 +115,7 @@ export class Hold implements DeliveryWindow {
     if (!this.#subscription) this.onClosed()
   }
 
-  /** What the client has acknowledged is not after this place, but the cursor may have passed over lost events. */
+  /** The client has acknowledged nothing after this place, but the cursor may have passed over lost events. */
   rewound(to: Cursor): void {
     const { position, eventId } = to
     this.#place = to
@@ -180,7 +180,7 @@ export class Hold implements DeliveryWindow {
     return this.#state === 'lost'
   }
 
-  /** What to note in the row; undefined if that has not changed since. */
+  /** The note for the row; undefined if nothing has changed since the last one. */
   takeNote(): HandedOut | undefined {
     if (!this.#lastHanded || this.resetting) return undefined
     const { position, eventId } = this.#lastHanded
@@ -190,7 +190,7 @@ export class Hold implements DeliveryWindow {
     return { ...this.claim, position, eventId, inFlight: this.#inFlight.count }
   }
 
-  /** The place to which the cursor may move by itself, because the filter has left out all events up to it. */
+  /** The place to which the cursor may move without an acknowledgement, because the filter has left out all events up to it. */
   get passedOver(): ClaimedPlace | undefined {
     const { position, eventId } = this.#place
     if (this.#isReset || this.#inFlight.count > 0 || eventId === undefined) return undefined
@@ -209,7 +209,7 @@ export class Hold implements DeliveryWindow {
   }
 }
 
-/** As the client gets it. */
+/** The reason of a loss, as the client gets it. */
 function lossOf(reason: LostReason): HoldLoss {
   switch (reason) {
     case 'sought':

@@ -5,7 +5,7 @@
  * A lease that cannot be renewed because the database is away is kept: if nobody has claimed the consumer meanwhile, the next
  * renewal makes it valid again, and until then nothing is handed out (hold.ts).
  */
-import { databaseFault } from '../database/database-fault.js'
+import { levelOfOtherFault } from '../database/database-fault.js'
 import { gateOf } from '../database/fair-gate.js'
 import type { Database } from '../database/pool.js'
 import type { Logger } from '../logging/logger.js'
@@ -28,14 +28,14 @@ export interface HoldsOptions {
   /** The id of this process. */
   readonly node: string
   readonly logger: Logger
-  /** What this process learns of consumers without a read. */
+  /** The signals about consumers that reach this process without a read. */
   readonly signals: Pick<ConsumerSignals, 'on'>
 }
 
 export class Holds {
   readonly #options: HoldsOptions
   readonly #open = new Map<ConsumerId, Hold>()
-  /** Holds whose reset the row does not have yet, also if they have closed since. */
+  /** Holds whose reset the row does not have yet, even if they have closed since. */
   readonly #resets = new Set<Hold>()
   readonly #loop: PeriodicLoop
   /** Releases under way. */
@@ -48,8 +48,7 @@ export class Holds {
       name: 'Keeping the leases of consumers',
       everyMs: POLL_MS,
       logger: options.logger,
-      // The tailer and the database watch report the faults of the database.
-      levelOf: error => (databaseFault(error) ? undefined : 'error'),
+      levelOf: levelOfOtherFault,
       turn: () => this.#turn(),
     })
   }
@@ -103,7 +102,7 @@ export class Holds {
     // An acknowledgement at another node may just have been read.
     for (const hold of overdue) if (hold.isOverdue()) hold.handOutAgain()
     await this.#note()
-    // Each for itself: one that fails must not keep the leases of others from being renewed.
+    // Each on its own: a reset that fails must not keep the leases of others from being renewed.
     const results = await Promise.allSettled([...this.#resets].map(hold => this.#reset(hold)))
     for (const result of results) if (result.status === 'rejected') throw result.reason
   }

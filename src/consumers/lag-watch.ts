@@ -3,7 +3,7 @@
  * one that lags, or that retention has passed, publishes `consumer.lagging` and records it; the row remembers that, so it happens once
  * (sluice.note_lag). It also keeps the streams of consumers from being removed as unused while they are empty.
  */
-import { databaseFault } from '../database/database-fault.js'
+import { levelOfOtherFault } from '../database/database-fault.js'
 import { type Database, inTransaction } from '../database/pool.js'
 import type { Logger } from '../logging/logger.js'
 import { PeriodicLoop } from '../process/periodic-loop.js'
@@ -24,11 +24,11 @@ export interface LagWatchOptions {
   readonly warningSeconds: number
   /** Days that retention keeps the events of streams without options; 0: for ever. */
   readonly retentionDays: number
-  /** Whether to leave everything alone for now, as in maintenance. */
+  /** Whether to do nothing for now, as in maintenance. */
   paused(): boolean
 }
 
-/** Those that lag are held or free as well. */
+/** A lagging consumer is also counted as held or free. */
 export type ConsumerFigure = 'held' | 'free' | 'lagging'
 
 export interface ConsumerFigures {
@@ -38,7 +38,7 @@ export interface ConsumerFigures {
 }
 
 export class LagWatch {
-  /** As the last look has found them; undefined before the first one. */
+  /** The figures of the last look; undefined before the first one. */
   figures: ConsumerFigures | undefined
   readonly #options: LagWatchOptions
   readonly #loop: PeriodicLoop
@@ -51,8 +51,7 @@ export class LagWatch {
       everyMs: EVERY_MS,
       jitter: JITTER,
       logger: options.logger,
-      // The tailer and the database watch report the faults of the database.
-      levelOf: error => (databaseFault(error) ? undefined : 'error'),
+      levelOf: levelOfOtherFault,
       turn: () => (options.paused() ? undefined : this.look()),
     })
   }

@@ -1,8 +1,8 @@
 /**
- * The reading of one page of a consumer, which its client holds meanwhile. It continues after what was handed out before if the client
- * says that it has got that, else after the cursor, and waits for an event, or for an acknowledgement if as many events are in flight as
- * may be. The response of the page before may be lost without the gateway's notice, and a proxy then sends the request again (RFC 9110
- * §9.2.2): its client must not acknowledge, with a later event, those that it has never got.
+ * Reads one page of a consumer, which the client holds meanwhile. If the client names the last event in flight, the page continues after
+ * it, else after the cursor. The read waits for an event, or for an acknowledgement if the window is full. The client must name the
+ * event, because the response with the page before may be lost without the gateway's notice, and a proxy then sends the request again
+ * (RFC 9110 §9.2.2): if the gateway did not ask for it, the client would acknowledge, with a later event, events that it never got.
  *
  * Invariant: what the row says was handed out is a contiguous range after the cursor. It is noted, fenced by the epoch, before
  * the page is sent. The number of events in flight is an upper bound: with a filter, the row does not know how many of them
@@ -19,7 +19,7 @@ import type { GrantedStreams } from '../hub/stored-stream.js'
 import type { EventFilter } from '../log/event-filter.js'
 import { type EventId, isIdOf } from '../log/event-id.js'
 import type { Head } from '../log/log.js'
-import type { Claim, Consumer, Epoch } from './consumer.js'
+import { type Claim, type Consumer, type Epoch, overdueInMs } from './consumer.js'
 import { resetConsumer } from './consumer-losses.js'
 import { moveCursors, noteHandedOut, passOver } from './cursor-rows.js'
 import { NO_EVENT, startAfter } from './cursor-start.js'
@@ -40,7 +40,7 @@ export interface ConsumerPage extends Claim, Pick<EventPage, 'events' | 'head'> 
 
 export interface ConsumerPageRequest {
   readonly consumer: Consumer
-  /** Of the page before; undefined: a new holder. */
+  /** The epoch of the page before; undefined: a new holder. */
   readonly epoch: Epoch | undefined
   /** The last event that the client has got with this epoch. Unless it is the last one in flight, all of them are handed out again. */
   readonly after?: EventId | undefined
@@ -51,12 +51,14 @@ export interface ConsumerPageRequest {
   /** The streams that the caller may read; default: all. */
   readonly streams?: GrantedStreams
   readonly filter: EventFilter | undefined
-  /** Events at most. */
+  /** The most events of the page. */
   readonly limit: number
   /** How long to wait for an event, or for room in the window, in milliseconds. */
   readonly waitMs: number
   /** Aborts when the client disconnects or its credentials end. */
   readonly signal: AbortSignal
+  /** Aborts when the client disconnects. */
+  readonly gone: AbortSignal
 }
 
 /** The lease of the client that reads pages. */
@@ -136,7 +138,7 @@ export class PageReading {
     this.#consumer = consumer
     this.#inFlight = consumer.inFlight
     const isOverdue = this.#inFlight > 0 && this.#overdueInMs <= 0
-    // The client has given it up with another request of this epoch.
+    // The client has given the consumer up with another request of this epoch.
     const isGivenUp = this.#inFlight === 0 && consumer.cursor.position < (this.#handedTo?.position ?? 0)
     if (isOverdue || isGivenUp) {
       // All of it is handed out again, and its clock starts anew.
@@ -148,15 +150,12 @@ export class PageReading {
     if (consumer.cursor.position > this.#after.position) this.#after = consumer.cursor
   }
 
-  /** Until what was handed out times out. By the clock of the database, which wrote the times. */
   get #overdueInMs(): number {
-    const { handed, lastAckAt, ackTimeoutMs } = this.#consumer
-    const since = Math.max(handed?.at.getTime() ?? 0, lastAckAt?.getTime() ?? 0)
-    return since + ackTimeoutMs - (Date.now() + this.#hub.tally.clockAheadMs)
+    return overdueInMs(this.#consumer, this.#hub.tally.clockAheadMs)
   }
 
   async #read(): Promise<ConsumerPage | Reset | undefined> {
-    const { filter, signal, consumer } = this.#request
+    const { filter, signal, gone, consumer } = this.#request
     const start = await this.#hub.starts.resolve(this.#stream, startAfter(this.#after, this.#consumer.reset))
     const from = { eventId: NO_EVENT, ...start.cursor }
     if (start.reset) return this.#goBack() ? undefined : await this.#reset(start.reset, from)
@@ -167,9 +166,9 @@ export class PageReading {
       return undefined
     }
     const waitMs = Math.min(this.#leftMs, SLICE_MS)
-    const page = await readEventPage(this.#database, this.#stream, {
-      ...{ workspace: consumer.workspace, after: start.cursor, limit: this.#room, filter, waitMs, signal },
-    })
+    const { workspace } = consumer
+    const wanted = { workspace, after: start.cursor, limit: this.#room, filter, waitMs, signal, gone }
+    const page = await readEventPage(this.#database, this.#stream, wanted)
     // The log has lost the place meanwhile: the next turn says to which one the cursor goes.
     if ('reason' in page) return undefined
     const last = page.events.at(-1)
@@ -194,6 +193,8 @@ export class PageReading {
   }
 
   async #handOut({ events, head }: EventPage, last: Head): Promise<ConsumerPage> {
+    // The note about events that were handed out before stays.
+    this.#request.gone.throwIfAborted()
     this.#inFlight += events.length
     await this.#note(last, this.#consumer.ackTimeoutMs)
     return this.#pageOf(events, head)

@@ -96,6 +96,14 @@ export function levelOf(error: unknown): 'warn' | 'error' {
   return databaseFault(error)?.level ?? 'error'
 }
 
+/**
+ * The log level of a failed turn of a loop on the database. Undefined for a fault of the database: the tailer and the database
+ * watch report it, once for the whole process.
+ */
+export function levelOfOtherFault(error: unknown): 'error' | undefined {
+  return databaseFault(error) ? undefined : 'error'
+}
+
 /** The fault behind a Problem or an error of the database; undefined if it is neither. */
 export function faultNameOf(error: unknown): DatabaseFaultName | undefined {
   if (!(error instanceof Problem)) return databaseFault(error)?.name

@@ -2,7 +2,8 @@
  * A gate in front of a pool of connections, so that one workspace cannot take them all. It admits as many statements
  * and transactions as there are connections, except that a few are reserved for other workspaces. If none is free,
  * the next one goes to the waiting workspace that holds the fewest, and among equals to the one that was served
- * longest ago.
+ * longest ago. A request whose client has gone leaves at once: it would take the place of clients that are there, and hold its slot of
+ * open streams, while the client has long come back.
  *
  * Work without a workspace bypasses the gate: the publisher with its one connection (a second one while a commit is
  * stalled), retention, leases, rate windows. One connection is reserved for it. Nothing may enter twice: it would wait
@@ -36,12 +37,17 @@ export class FairGate {
 
   /**
    * Runs the work, which may take one connection, when it is the workspace's turn.
+   * @param gone aborts when the caller no longer waits for the result. Default: it always waits.
    * @throws {Problem} 503 `database-busy` if that does not happen in time.
+   * @throws the reason of `gone`, if it aborts before.
    */
-  async run<T>(workspace: string, work: () => Promise<T>): Promise<T> {
+  async run<T>(workspace: string, work: () => Promise<T>, gone?: AbortSignal): Promise<T> {
+    gone?.throwIfAborted()
     if (this.#used < this.#slots && this.#heldBy(workspace) < this.#slotsOfOne) this.#take(workspace)
-    else await this.#turnOf(workspace)
+    else await this.#turnOf(workspace, gone)
     try {
+      // The caller may have gone after it got its slot, before this line ran.
+      gone?.throwIfAborted()
       return await work()
     } finally {
       this.#release(workspace)
@@ -65,18 +71,26 @@ export class FairGate {
     if (this.#waiting.size > 0) this.#letNextIn()
   }
 
-  #turnOf(workspace: string): Promise<void> {
+  #turnOf(workspace: string, gone: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
+      const settle = () => {
+        clearTimeout(late)
+        gone?.removeEventListener('abort', leave)
+        this.#leave(workspace, waiting)
+      }
       const waiting: Waiting = {
         enter() {
-          clearTimeout(late)
+          settle()
           resolve()
         },
       }
-      const late = setTimeout(() => {
-        this.#leave(workspace, waiting)
-        reject(databaseBusy())
-      }, this.#patienceMs)
+      const giveUp = (why: unknown) => {
+        settle()
+        reject(why)
+      }
+      const leave = () => giveUp(gone?.reason)
+      const late = setTimeout(() => giveUp(databaseBusy()), this.#patienceMs)
+      gone?.addEventListener('abort', leave)
       const queue = this.#waiting.get(workspace) ?? new Set()
       this.#waiting.set(workspace, queue.add(waiting))
     })
@@ -86,12 +100,11 @@ export class FairGate {
     const next = this.#next()
     if (next === undefined) return
     const [workspace, waiting] = next
-    this.#leave(workspace, waiting)
+    waiting.enter()
     const queue = this.#waiting.get(workspace)
     // Moves the workspace behind the others that hold as few connections.
     if (queue && this.#waiting.delete(workspace)) this.#waiting.set(workspace, queue)
     this.#take(workspace)
-    waiting.enter()
   }
 
   #next(): [string, Waiting] | undefined {

@@ -19,6 +19,8 @@ export interface Reach {
   readonly workspace: string
   /** The names of streams, and beginnings of names, that the caller's grants let it read; undefined: all. */
   readonly streams?: { readonly exact: readonly string[]; readonly prefixes: readonly string[] } | undefined
+  /** Aborts when the client has gone: the transaction then waits for its turn no longer. Default: it always waits. */
+  readonly gone?: AbortSignal | undefined
 }
 
 /**
@@ -31,19 +33,19 @@ export async function inWorkspace<T>(
   work: (client: WorkspaceClient) => Promise<T>,
   mode?: TransactionMode,
 ): Promise<T> {
-  const { workspace, streams }: Reach = typeof within === 'string' ? { workspace: within } : within
+  const { workspace, streams, gone }: Reach = typeof within === 'string' ? { workspace: within } : within
   // For the owner of the tables, an empty workspace means all workspaces.
   if (workspace === '') throw new TypeError('The workspace of a transaction must not be empty.')
   const beginInWorkspace = `${beginning(mode)}; set local sluice.workspace = ${pg.escapeLiteral(workspace)}${limitsOf(streams)}`
   let begun = false
   const attempt = ({ role }: RowLevelSecurity) => {
     const begin = role === undefined ? beginInWorkspace : `${beginInWorkspace}; set local role ${role}`
-    return gateOf(database).run(workspace, () =>
+    const run = () =>
       transact(database, begin, client => {
         begun = true
         return work(client as WorkspaceClient)
-      }),
-    )
+      })
+    return gateOf(database).run(workspace, run, gone)
   }
   const security = await rowLevelSecurityOf(database)
   try {

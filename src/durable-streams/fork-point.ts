@@ -12,9 +12,9 @@ import { selectDurable } from './durable-rows.js'
 import type { CreateOutcome, DurableStream, ForkRequest } from './durable-stream.js'
 import { jsonMessage, messageBytes } from './reading/message.js'
 
-/** What a fork copies at most: one transaction writes all of it. */
-export const MAX_FORKED_EVENTS = 100_000
-export const MAX_FORKED_BYTES = 256 * 1024 * 1024
+/** The most events that a fork copies: one transaction writes all of them. */
+const MAX_FORKED_EVENTS = 100_000
+const MAX_FORKED_BYTES = 256 * 1024 * 1024
 /** Events that are read at once. */
 const PAGE = 64
 
@@ -24,7 +24,7 @@ export interface ForkPoint {
   readonly copyTo: Position
   /** The data of further events, of a message that is inherited in part. */
   readonly part: readonly string[]
-  /** What is copied. */
+  /** The number and the size of the copied events. */
   readonly copied: Size
 }
 

@@ -6,20 +6,14 @@ import type { ClientReport } from '../clients/client-report.js'
 import { isNamedBy, nodeOf } from '../hub/connection-name.js'
 import { explainClient, type KnownClient } from './client-verdict.js'
 import { type EventFacts, isCompacted } from './event-facts.js'
-import {
-  type Cause,
-  CLIENT_CAUSES,
-  type ExplainedClient,
-  type ExplainedEvent,
-  type Explanation,
-} from './explanation.js'
+import type { Cause, ExplainedClient, ExplainedEvent, Explanation } from './explanation.js'
 
 export interface Facts {
   /** The event id, as it was asked for. */
   readonly id: string
   readonly event: EventFacts
   readonly asked: { readonly connection?: string | undefined; readonly principal?: string | undefined }
-  /** Of the processes that were asked. */
+  /** The reports of the processes that were asked. */
   readonly reports: readonly ClientReport[]
   /** The ids of the other processes of the cluster, which were not asked. */
   readonly others: readonly string[]
@@ -115,7 +109,7 @@ function missing(id: string, event: Exclude<EventFacts, { found: 'stored' }>): s
   }
 }
 
-/** Of several clients, the first of these decides. */
+/** Of the causes of several clients, the first in this order decides. */
 const BEST: readonly Cause[] = ['written', 'written-redacted', 'compacted', 'removed', 'newest-by-key']
 
 function verdict(
@@ -140,7 +134,7 @@ function counted(clients: readonly ExplainedClient[]): string {
   return `Of ${clients.length} connections: ${[...counts].map(([cause, count]) => `${count} ${cause}`).join(', ')}.`
 }
 
-/** Nobody who is remembered matches: why that may be. */
+/** The likely reason why no remembered client matches. */
 function withoutClients(
   { event, asked, reports, others }: Facts,
   refused: number,
@@ -200,11 +194,6 @@ function unknowns(
     ...(reports.some(({ isShort }) => isShort) ? ['Older closed connections of this workspace.'] : []),
     ...(others.length > 0 ? [`The clients of ${others.length} other nodes, which were not asked.`] : []),
   ]
-}
-
-/** The text of a cause. */
-export function causeText(cause: ExplainedClient['cause']): string | undefined {
-  return Object.entries(CLIENT_CAUSES).find(([name]) => name === cause)?.[1]
 }
 
 function timeOf(ms: number): string {

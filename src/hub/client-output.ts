@@ -13,12 +13,11 @@ import type { Sink } from '../sse/sink.js'
 import { ClientTally } from './client-tally.js'
 import { type Cursor, cursorId, placeOf } from './cursor.js'
 import { isHoldLoss } from './delivery-window.js'
+import { firstState, type Greeting } from './greeting.js'
 import type { Heartbeats } from './heartbeats.js'
 import type { CloseReason, HubTally, ReplaySource } from './hub-tally.js'
-import type { Mode } from './mode.js'
 import { DELETED, type Reset, resetNotice, resetTo, type Start } from './start.js'
 import type { Stop } from './stop.js'
-import type { SubscriptionOptions } from './subscription-options.js'
 import type { Discontinuity } from './tailed-stream.js'
 
 /** The owner whose open streams are counted together. */
@@ -30,14 +29,6 @@ export interface ClientOutputOptions {
   readonly start: Start
   readonly stream: { readonly tally: HubTally }
   readonly heartbeatMs: number
-}
-
-export interface Greeting extends Pick<SubscriptionOptions, 'start' | 'broughtId' | 'permit' | 'window'> {
-  readonly mode: Mode
-  /** Sent before the events, such as a snapshot. */
-  readonly opening: readonly Buffer[]
-  /** Query parameters that were ignored: an EventSource cannot read the header that names them. */
-  readonly ignored: readonly string[] | undefined
 }
 
 export class ClientOutput {
@@ -87,7 +78,7 @@ export class ClientOutput {
     return this.#sink.full
   }
 
-  /** Why the subscription has closed, or would be said to have closed if its client disconnected now. */
+  /** Why the subscription has closed. While it is open: `client`, the reason if the client disconnects now. */
   get closeReason(): CloseReason {
     return this.#closeReason
   }
@@ -101,7 +92,7 @@ export class ClientOutput {
     this.#known = cursor
   }
 
-  /** Keeps no event. */
+  /** Keeps the place that the client knows, without the event there, whose data would stay in memory. */
   forget(): void {
     this.#known = placeOf(this.#known)
   }
@@ -110,12 +101,13 @@ export class ClientOutput {
     const encoding = this.#encoding
     // A client that is disconnected before it has read the `reset` must reconnect with the id that it brought.
     const id = start.reset ? broughtId : cursorId(start.cursor)
+    const data = firstState({ mode, connection: permit.connection }, ignored, window)
     // A client that is disconnected before it has read the whole opening must reconnect without an id.
-    const place = id !== undefined && opening.length === 0 ? { id } : {}
-    const { connection } = permit
-    const more = { ...(ignored && { ignored: [...ignored] }), ...(window && { consumer: window.consumer }) }
-    const data = { mode, connection, ...more }
-    const hello = encoding.notice({ name: 'server.state', data, ...place })
+    const hello = encoding.notice(
+      id !== undefined && opening.length === 0
+        ? { name: 'server.state', data, id }
+        : { name: 'server.state', data },
+    )
     const cursor = hello && id !== undefined && opening.length > 0 ? encoding.cursor(id) : undefined
     const reset = start.reset && resetNotice(encoding, start.reset)
     this.#tally.opened += 1
@@ -150,7 +142,7 @@ export class ClientOutput {
   /** Sends a cursor beyond the client's last event, for the client to keep. */
   cursor(cursor: Cursor): void {
     const block = this.#encoding.cursor(cursorId(cursor))
-    // Where none can be sent, the client does not know this place, and need not lose its own with it.
+    // An encoding without cursors cannot tell the client this place, so the client still knows only its own.
     if (!block) return
     this.#known = cursor
     this.#saysHead = false
@@ -232,17 +224,20 @@ export class ClientOutput {
 
   /** Writes blocks, with the `retry` field in the first one that has data. */
   #writeBlocks(blocks: readonly (Buffer | undefined)[]): void {
-    const first = blocks.findIndex(block => block !== undefined && dispatches(block))
-    if (first < 0) {
-      this.#write(blocks)
-      return
+    const parts: Buffer[] = []
+    for (const block of blocks) {
+      if (!block) continue
+      if (this.#retry && dispatches(block)) {
+        parts.push(this.#retry)
+        this.#retry = undefined
+      }
+      parts.push(block)
     }
-    this.#write([...blocks.slice(0, first), this.#retry, ...blocks.slice(first)])
-    this.#retry = undefined
+    this.#write(parts)
   }
 
   #write(parts: readonly (Buffer | undefined)[]): void {
-    const bytes = parts.flatMap(part => (part && part.length > 0 ? [part] : []))
+    const bytes = parts.filter((part): part is Buffer => part !== undefined && part.length > 0)
     if (bytes.length > 0 && this.#sink.open) this.#sink.write(Payload.of(bytes))
   }
 }

@@ -1,4 +1,4 @@
-/** What has happened on one subscription: plain members, because one of them changes with every delivery. */
+/** The history of one subscription as plain members, because one of them changes with every delivery. */
 import { type Cursor, placeOf } from './cursor.js'
 import type { Reset } from './start.js'
 
@@ -13,6 +13,8 @@ export interface ClientReset {
 }
 
 export class ClientTally {
+  /** The client's number in the order of arrival, from 1. Undefined if the host does not know the client. */
+  ordinal: number | undefined
   /** Events that were written. */
   events = 0
   resets = 0

@@ -18,14 +18,14 @@ export type HoldLoss = (typeof HOLD_LOSSES)[number]
 /** The actions of a window on its subscription. They do nothing once the subscription has closed. */
 export interface WindowedSubscription {
   readonly stream: { readonly id: StreamId }
-  /** Continues after this place, which may be before what was written already: that is written again. */
+  /** Continues after this place. If events after it were already written, they are written again. */
   continueAfter(cursor: Cursor): void
   /** Ends the subscription; the client gets the reason. */
   stop(why: HoldLoss): void
 }
 
 export interface DeliveryWindow {
-  /** The consumer whose events the window hands out, for the client: it gets this in its first `server.state`. */
+  /** The consumer whose events the window hands out, as the client gets it in its first `server.state`. */
   readonly consumer: NonNullable<NoticeData<'server.state'>['consumer']>
   /** Events that may be written now, without an acknowledgement. */
   readonly room: number

@@ -3,14 +3,24 @@ import { EventContent } from '../log/content-filter/event-content.js'
 import { isDelivered, type Position, type StoredEvent, sizeOf } from '../log/event.js'
 import type { EventFilter } from '../log/event-filter.js'
 import type { Encoding } from '../sse/encoding.js'
+import { Payload } from '../sse/payload.js'
 
-/** Approximate memory of an event besides its data: the row, its strings, its slot in an array. */
-const OVERHEAD_BYTES = 300
-/** Verdicts of so many filters are kept, for the clients that catch up through the same ones. */
+/**
+ * Approximate memory of an event besides its data, as measured with Node 20: row, time and strings in the heap with one frame (550), the
+ * rest of the frame's text outside of it (50), and a part of a frame in a second form (250).
+ */
+const OVERHEAD_BYTES = 700
+/**
+ * A frame of this size or more is a payload of its own, which all clients share. Slow clients are each at another event, so each
+ * would hold a copy, and the allocator keeps the memory of all these copies.
+ */
+const OWN_PAYLOAD_BYTES = 8 * 1024
+/** The number of filters whose verdicts are kept, for clients that catch up through the same filters. */
 const MAX_VERDICTS = 8
 
 export class EventFrames {
   readonly #frames: { [encoding: string]: Buffer } = {}
+  #payloads: { [encoding: string]: Payload } | undefined
   #verdicts: Map<string, boolean> | undefined
   #content: EventContent | undefined
 
@@ -37,6 +47,19 @@ export class EventFrames {
   in(encoding: Encoding): Buffer {
     this.#frames[encoding.name] ??= encoding.event(this.event)
     return this.#frames[encoding.name] as Buffer
+  }
+
+  /** The payload of this event alone, which all of its readers share; undefined if the event is small, or its encoding assembles payloads. */
+  payloadIn(encoding: Encoding): Payload | undefined {
+    const frame = this.in(encoding)
+    if (frame.length < OWN_PAYLOAD_BYTES || encoding.assemble) return undefined
+    const known = this.#payloads?.[encoding.name]
+    if (known) return known
+    const payload = Payload.of([frame], 1, false, this.event)
+    this.#payloads = { ...this.#payloads, [encoding.name]: payload }
+    // The payload contains the same bytes: they are kept once.
+    this.#frames[encoding.name] = payload.bytes
+    return payload
   }
 
   /** Whether the event matches. Its content is judged once for all subscriptions with equal filters. */

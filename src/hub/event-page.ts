@@ -30,8 +30,10 @@ export interface EventPageRequest {
   readonly filter: EventFilter | undefined
   /** How long to wait for an event if there is none, in milliseconds; 0 answers at once. */
   readonly waitMs: number
-  /** Aborts when the client disconnects. */
+  /** Ends the wait: the client has disconnected, or its credentials have ended. */
   readonly signal: AbortSignal
+  /** Aborts when the caller has gone: its reads then leave the queue for the database. Default: the caller stays. */
+  readonly gone?: AbortSignal | undefined
 }
 
 export interface EventPage {
@@ -66,7 +68,7 @@ export async function findEventPage(
   database: Database,
   { stream, streams, from, ...request }: StreamPageRequest,
 ): Promise<EventPageResult> {
-  const handle = await hub.open(request.workspace, stream, streams)
+  const handle = await hub.open(request.workspace, stream, { streams, gone: request.gone })
   if (!handle) return { outcome: 'not-found' }
   try {
     const { cursor, reset } = await hub.starts.resolve(handle.stream, from)
@@ -79,7 +81,10 @@ export async function findEventPage(
   }
 }
 
-/** @returns a reset if the log does not continue the cursor, also if it loses the cursor while the caller waits. */
+/**
+ * @returns a reset if the log does not continue the cursor, even if it loses the cursor while the caller waits.
+ * @throws the reason of `gone`.
+ */
 export async function readEventPage(
   database: Database,
   stream: HubStream,
@@ -92,9 +97,8 @@ export async function readEventPage(
     for (let scans = 1; ; scans += 1) {
       // The stream is watched before the log is read, so that an event committed after the read ends the wait.
       const grown = stream.grown(over.signal)
-      const page = await gateOf(database).run(request.workspace, () =>
-        scan(database, stream, { ...request, after, filter }),
-      )
+      const read = () => scan(database, stream, { ...request, after, filter })
+      const page = await gateOf(database).run(request.workspace, read, request.gone)
       const reset = page.continues ? undefined : await findReset(database, stream, after)
       if (reset) return reset
       const atHead = page.next.position >= page.head.position

@@ -9,6 +9,7 @@ import { Payload } from '../sse/payload.js'
 import { HIGH_WATER_BYTES } from '../sse/sink.js'
 import { type Cursor, isAt } from './cursor.js'
 import type { EventFrames } from './event-frames.js'
+import type { SharedPayloads } from './shared-payloads.js'
 
 /** Enough that reading the clock between steps costs nothing, and few enough that a step takes a millisecond at most. */
 const MEMBERS_PER_STEP = 16
@@ -32,8 +33,8 @@ export class FanOutGroup {
   ) {}
 
   /**
-   * Hands the frames to all members, a few in each step, because there may be thousands. The last step is the end of the group,
-   * because there may be thousands of groups too.
+   * Hands the frames to all members, a few in each step, because there may be thousands. Each group ends with a step, because
+   * there may be thousands of groups too.
    * @param before the event before the first frame. The last frame is that of the stream's head.
    */
   *send(frames: readonly EventFrames[], before: Cursor): Generator<void> {
@@ -65,7 +66,8 @@ function* judge(frames: readonly EventFrames[], filter: EventFilter): Generator<
 
 /**
  * Joins frames into payloads. None is much larger than the high-water mark, so every write is bounded (I5).
- * @param stream whose head may move between two payloads.
+ * @param stream its head is read before each payload, because it may have moved.
+ * @param shared finds payloads that another caller has already joined from the same frames.
  */
 export function* payloads(
   frames: readonly EventFrames[],
@@ -73,23 +75,27 @@ export function* payloads(
   stream: { readonly head: Cursor },
   encoding: Encoding,
   filter: EventFilter | undefined,
+  shared?: SharedPayloads,
 ): Generator<{ payload: Payload | undefined; after: Cursor; upTo: StoredEvent }> {
   let after = before
   let parts: Buffer[] = []
   let bytes = 0
-  let last: StoredEvent | undefined
-  for (const [index, frame] of frames.entries()) {
+  let last: EventFrames | undefined
+  let left = frames.length
+  for (const frame of frames) {
+    left -= 1
     if (!frame.isPassedOver && (!filter || frame.matches(filter))) {
       const part = frame.in(encoding)
       if (part.length > 0) {
         parts.push(part)
-        last = frame.event
+        last = frame
       }
       bytes += part.length
     }
-    if (index === frames.length - 1 || bytes >= HIGH_WATER_BYTES) {
+    if (left === 0 || bytes >= HIGH_WATER_BYTES) {
       const upTo = frame.event
-      yield { payload: payloadOf(parts, last, encoding, isAt(upTo, stream.head)), after, upTo }
+      const isHead = isAt(upTo, stream.head)
+      yield { payload: payloadOf({ parts, bytes, last, encoding, isHead, shared }), after, upTo }
       after = frame.event
       parts = []
       bytes = 0
@@ -97,15 +103,21 @@ export function* payloads(
   }
 }
 
-/** @param last the event of the last part. Clients learn of no later place, because the log may lose events that they never get. */
-function payloadOf(
-  parts: readonly Buffer[],
-  last: StoredEvent | undefined,
-  { assemble }: Encoding,
-  isHead: boolean,
-): Payload | undefined {
+interface Joining {
+  readonly parts: readonly Buffer[]
+  readonly bytes: number
+  /** The event of the last part. Clients learn of no later place, because the log may lose events that they never get. */
+  readonly last: EventFrames | undefined
+  readonly encoding: Encoding
+  readonly isHead: boolean
+  readonly shared: SharedPayloads | undefined
+}
+
+function payloadOf({ parts, bytes, last, encoding, isHead, shared }: Joining): Payload | undefined {
   if (!last || parts.length === 0) return undefined
-  return assemble
-    ? Payload.of(assemble(parts, last, isHead), parts.length, isHead, last)
-    : Payload.of(parts, parts.length, false, last)
+  const { event } = last
+  const { assemble } = encoding
+  if (assemble) return Payload.of(assemble(parts, event, isHead), parts.length, isHead, event)
+  const own = parts.length === 1 ? last.payloadIn(encoding) : undefined
+  return own ?? shared?.join(parts, bytes, event) ?? Payload.of(parts, parts.length, false, event)
 }

@@ -181,21 +181,24 @@ export class HubStream implements TailedStream {
     this.#grew()
   }
 
-  /**
-   * Resolves when the head has moved, when there is nothing more to wait for because the stream was deleted or the process
-   * ends, or when `until` aborts.
-   */
+  /** Resolves when the head has moved, when nothing more will come (the stream was deleted, or the process ends), or when `until` aborts. */
   grown(until?: AbortSignal): Promise<void> {
     return new Promise(resolve => {
       const settle = () => {
-        this.#waiting.delete(settle)
+        forget()
         until?.removeEventListener('abort', settle)
         resolve()
       }
-      this.#waiting.add(settle)
+      const forget = this.whenGrown(settle)
       until?.addEventListener('abort', settle)
       if (until?.aborted) settle()
     })
+  }
+
+  /** Calls back once, when `grown` would resolve. @returns a function that cancels the call. */
+  whenGrown(act: () => void): () => void {
+    this.#waiting.add(act)
+    return () => this.#waiting.delete(act)
   }
 
   /** Keeps the stream in the hub until the returned function is called. */
@@ -238,6 +241,8 @@ export class HubStream implements TailedStream {
   }
 
   #grew(): void {
-    for (const settle of [...this.#waiting]) settle()
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const settle of waiting) settle()
   }
 }

@@ -17,26 +17,25 @@ import { Connections } from './connections.js'
 import { type Cursor, isAt } from './cursor.js'
 import type { DeliveryWindow } from './delivery-window.js'
 import { stopInWaves } from './draining.js'
-import { HubStream } from './hub-stream.js'
+import type { HubStream } from './hub-stream.js'
 import { HubTally } from './hub-tally.js'
 import type { Mode } from './mode.js'
+import { OpenStreams, type StreamHandle } from './open-streams.js'
 import { Pages } from './pages.js'
 import { endlessPermit, type Permit } from './permit.js'
 import type { Replica } from './replica.js'
 import { type Start, Starts } from './start.js'
-import { findStored, type GrantedStreams, openStored, standingOf } from './stored-stream.js'
+import { findStored, type ReadersReach } from './stored-stream.js'
 import { Subscription } from './subscription.js'
 import type { Tailer } from './tailer.js'
 
 /** A stream must end within a second of its credentials; half of that is left for a busy process. */
 const LONGEST_TICK_MS = 500
-/** How long a stream stays open after its last client, with its recent frames, because clients reconnect. */
-const LINGER_MS = 10_000
 const DEFAULTS = { heartbeatMs: 30_000, maxAgeMs: 0, maxStreams: () => Number.POSITIVE_INFINITY }
 
 export interface HubOptions {
   readonly database: Database
-  /** Pages of the past are read from there where it has them. Default: none. */
+  /** A replica from which pages of the past are read, if it has them. Default: none. */
   readonly replica?: Replica | undefined
   readonly tailer: Tailer
   readonly logger: Logger
@@ -46,12 +45,6 @@ export interface HubOptions {
   readonly maxAgeMs?: number
   /** Maximum number of subscriptions at this moment. Default: no limit. */
   maxStreams?(): number
-}
-
-/** Keeps a stream open until it is released. Releasing twice is fine. */
-export interface StreamHandle {
-  readonly stream: HubStream
-  release(): void
 }
 
 export interface Follow {
@@ -81,7 +74,7 @@ export class Hub {
   readonly id = randomUUID()
   readonly connections: Connections
   readonly #options: Required<Omit<HubOptions, 'replica'>>
-  readonly #streams = new Map<string, Promise<HubStream | undefined>>()
+  readonly #streams: OpenStreams
   readonly #subscriptions = new Set<Subscription>()
   readonly #ticks: PeriodicLoop
   #mode: Mode = 'normal'
@@ -90,6 +83,7 @@ export class Hub {
     const { database, replica, logger } = options
     this.#options = { ...DEFAULTS, ...options }
     this.starts = new Starts(database, new Pages(database, replica))
+    this.#streams = new OpenStreams(this.#options, this.tally)
     this.connections = new Connections(this, logger)
     const everyMs = Math.min(this.#options.heartbeatMs, LONGEST_TICK_MS)
     const turn = () => this.#tick()
@@ -117,27 +111,15 @@ export class Hub {
 
   /** Subscriptions in this process on one stream. */
   async followers(workspace: string, name: string): Promise<number> {
-    const stream = await this.#streams.get(`${workspace}/${name}`)?.catch(() => undefined)
+    const stream = await this.#streams.known(workspace, name)
     return stream?.followers.size ?? 0
   }
 
-  /** Opens the stream of that name; undefined if there is none, or not among `streams`. A missing feed is created. */
-  async open(workspace: string, name: string, streams?: GrantedStreams): Promise<StreamHandle | undefined> {
-    const key = `${workspace}/${name}`
-    const opening = this.#streams.get(key) ?? this.#load(workspace, name)
-    this.#streams.set(key, opening)
-    const stream = await opening.catch(error => {
-      this.#forget(key, opening)
-      throw error
-    })
-    const { database } = this.#options
-    const standing = stream && (await standingOf(database, { workspace, streams }, name, stream))
-    if (standing !== 'there' && standing !== 'hidden') this.#forget(key, opening, stream)
-    if (!stream || standing === 'hidden') return undefined
-    // It was deleted meanwhile, or dropped because it had no handle.
-    if (this.#streams.get(key) !== opening) return this.open(workspace, name, streams)
-    if (this.#mode === 'draining') stream.end()
-    return { stream, release: stream.hold() }
+  /** Opens the stream of that name; undefined if there is none for the reader. A missing feed is created. @throws the reason of `gone`. */
+  async open(workspace: string, name: string, reader: ReadersReach = {}): Promise<StreamHandle | undefined> {
+    const handle = await this.#streams.open(workspace, name, reader)
+    if (this.#mode === 'draining') handle?.stream.end()
+    return handle
   }
 
   /**
@@ -152,7 +134,8 @@ export class Hub {
   }
 
   /** Takes over the handle. If there is no room, or the permit is over, it notifies the client and ends the subscription. */
-  subscribe({ handle, opening = [], ignored, permit = endlessPermit(), ...follow }: Follow): Subscription {
+  subscribe(follow: Follow): Subscription {
+    const { handle, opening = [], ignored, permit = endlessPermit() } = follow
     const { start, sink, encoding, filter, broughtId, client, window } = follow
     const { heartbeatMs, maxAgeMs, logger } = this.#options
     const now = Date.now()
@@ -161,8 +144,17 @@ export class Hub {
     const subscription = new Subscription({
       stream: handle.stream,
       starts: this.starts,
-      ...{ start, sink, encoding, filter, broughtId, client, window },
-      ...{ logger, permit, tooOldAt, openedAt: now },
+      start,
+      sink,
+      encoding,
+      filter,
+      broughtId,
+      client,
+      window,
+      logger,
+      permit,
+      tooOldAt,
+      openedAt: now,
       heartbeatMs: encoding.heartbeatMs ?? heartbeatMs,
       onClosed: () => {
         this.#subscriptions.delete(subscription)
@@ -185,7 +177,7 @@ export class Hub {
   /** Drops everything from memory that can be read again. */
   shed(): void {
     this.starts.pages.clear()
-    this.#eachStream(stream => stream.recent.clear())
+    this.#streams.each(stream => stream.recent.clear())
   }
 
   /** Tells every client the mode, if it has changed. */
@@ -199,7 +191,7 @@ export class Hub {
   /** Ends all long polls and subscriptions: a few at once, many in waves over at most `longestMs` (draining.ts has `onHalf`). */
   async drain(longestMs: number, onHalf?: (ended: number) => void): Promise<void> {
     this.announce('draining')
-    this.#eachStream(stream => stream.end())
+    this.#streams.each(stream => stream.end())
     await stopInWaves(this.#subscriptions, longestMs, onHalf)
   }
 
@@ -208,40 +200,9 @@ export class Hub {
     for (const subscription of this.#subscriptions) subscription.stop('draining')
   }
 
-  async #load(workspace: string, name: string): Promise<HubStream | undefined> {
-    const { database, tailer } = this.#options
-    const found = await openStored(database, { workspace }, name)
-    if (!found) return undefined
-    const stream = new HubStream({
-      ...found,
-      named: { workspace, name },
-      closed: found.closedAt !== null,
-      pacing: tailer.pacing,
-      tally: this.tally,
-      compareHead: () => tailer.wake([found.id]),
-    })
-    tailer.follow(stream)
-    return stream
-  }
-
-  #eachStream(act: (stream: HubStream) => void): void {
-    for (const opening of this.#streams.values()) {
-      void opening.catch(() => undefined).then(stream => stream && act(stream))
-    }
-  }
-
-  #forget(key: string, opening: Promise<HubStream | undefined>, stream?: HubStream): void {
-    if (this.#streams.get(key) === opening) this.#streams.delete(key)
-    if (stream) this.#options.tailer.unfollow(stream)
-  }
-
-  async #tick(): Promise<void> {
+  #tick(): void {
     const now = Date.now()
     for (const subscription of this.#subscriptions) subscription.tick(now)
-    for (const [key, opening] of this.#streams) {
-      const stream = await opening.catch(() => undefined)
-      if (stream && stream.idleFor(now) <= LINGER_MS && !stream.deleted) continue
-      this.#forget(key, opening, stream)
-    }
+    this.#streams.closeIdle(now)
   }
 }

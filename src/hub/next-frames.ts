@@ -9,9 +9,11 @@
  *   matches many costs no more than no filter.
  */
 import { EventFilter } from '../log/event-filter.js'
+import type { Encoding } from '../sse/encoding.js'
 import type { Cursor } from './cursor.js'
 import { type DeliveryWindow, isFor, withinRoom } from './delivery-window.js'
 import type { EventFrames } from './event-frames.js'
+import { payloads } from './fan-out-group.js'
 import type { HubStream } from './hub-stream.js'
 import type { ReplaySource } from './hub-tally.js'
 import type { LatestRange } from './latest-frames.js'
@@ -28,7 +30,7 @@ export class NextFrames {
   readonly #window: DeliveryWindow | undefined
   #sparse: boolean
   #latest: LatestRange | undefined
-  /** Of the frames that were returned last. */
+  /** The source of the frames that were returned last. */
   source: ReplaySource = 'memory'
 
   constructor(
@@ -56,10 +58,16 @@ export class NextFrames {
     if (!window) return await this.#next(cursor, isWanted)
     while (window.room === 0 && isWanted()) await window.changed()
     const frames = await this.#next(cursor, isWanted)
-    // It may have become full meanwhile: its lease has run out.
+    // The window may have become full meanwhile, because its lease has run out.
     return isWanted() && window.room === 0
       ? await this.after(cursor, isWanted)
       : withinRoom(frames, window.room, this.#filter)
+  }
+
+  /** The payloads of these frames; other subscriptions that catch up with the same events write the same ones. */
+  payloads(frames: readonly EventFrames[], before: Cursor, encoding: Encoding) {
+    const filter = this.#filter === EVERY_EVENT ? undefined : this.#filter
+    return payloads(frames, before, this.#stream, encoding, filter, this.#pages.payloads)
   }
 
   async #next(cursor: Cursor, isWanted: () => boolean): Promise<readonly EventFrames[]> {
@@ -69,13 +77,13 @@ export class NextFrames {
     const recent = this.#latest ? undefined : this.#stream.recent.after(cursor)
     this.source = 'memory'
     if (recent) return recent
-    const read = await this.#read(cursor)
+    const read = await this.#read(cursor, isWanted)
     // Thousands of subscriptions may have waited for the same page.
     await this.#stream.pacing.turn()
     return read
   }
 
-  async #read(cursor: Cursor): Promise<readonly EventFrames[]> {
+  async #read(cursor: Cursor, isWanted: () => boolean): Promise<readonly EventFrames[]> {
     const latest = this.#latest && (await this.#pages.latest(this.#stream, cursor, this.#latest))
     this.source = 'latest'
     if (latest) return latest
@@ -84,13 +92,18 @@ export class NextFrames {
     const filtered = this.#sparse && (await this.#pages.matching(this.#stream, cursor, filter))
     this.source = filtered ? 'filtered' : 'page'
     if (filtered) return filtered
-    const page = await this.#pages.after(this.#stream, cursor)
+    const page = await this.#pages.after(this.#stream, cursor, isWanted)
     if (page[0]?.position !== cursor.position + 1) return []
-    this.#sparse = count(page, filter) * SPARSE <= page.length
+    this.#sparse = isSparse(page, filter)
     return page
   }
 }
 
-function count(frames: readonly EventFrames[], filter: EventFilter): number {
-  return frames.reduce((sum, frame) => sum + Number(isFor(frame, filter)), 0)
+/** Looks at no more frames than it takes to find enough that match. */
+function isSparse(frames: readonly EventFrames[], filter: EventFilter): boolean {
+  let matching = 0
+  return !frames.some(frame => {
+    matching += Number(isFor(frame, filter))
+    return matching * SPARSE > frames.length
+  })
 }

@@ -28,7 +28,8 @@ export class PageFrames {
   /** The UUID of the event at a position; undefined if this page does not have it. */
   eventIdAt(position: Position): string | undefined {
     if (position === this.#after) return this.#anchor
-    return this.frames.find(frame => frame.position === position)?.event.eventId
+    const found = this.frames[this.#indexAfter((position - 1) as Position)]
+    return found?.position === position ? found.event.eventId : undefined
   }
 
   /** Whether the log has the cursor; undefined if this page does not show it. */
@@ -38,6 +39,17 @@ export class PageFrames {
   }
 
   beyond(position: Position): readonly EventFrames[] {
-    return this.frames.filter(frame => frame.position > position)
+    return this.frames.slice(this.#indexAfter(position))
+  }
+
+  /** The index of the first frame after a position. Each of thousands of returning clients asks for several. */
+  #indexAfter(position: Position): number {
+    let [low, high] = [0, this.frames.length]
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.frames[middle]?.position ?? 0) <= position) low = middle + 1
+      else high = middle
+    }
+    return low
   }
 }

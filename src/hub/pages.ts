@@ -23,6 +23,8 @@ import { type LatestRange, latestKey, readLatestFrames } from './latest-frames.j
 import { readMatchingFrames } from './matching-frames.js'
 import { PageFrames } from './page-frames.js'
 import type { Replica } from './replica.js'
+import { SharedPayloads } from './shared-payloads.js'
+import { type IsWanted, SharedReads } from './shared-reads.js'
 
 const PAGE_EVENTS = 256
 const PAGE_BYTES = 1024 * 1024
@@ -41,6 +43,9 @@ const FILTERED_READERS = 2
 const DENSE = new PageFrames(0 as Position, { anchor: undefined, events: [] })
 /** Stands for a page of the newest events of keys that cannot be found. */
 const UNKNOWN = new PageFrames(0 as Position, { anchor: undefined, events: [] })
+/** Stands for a page that was not read, because nobody wanted it any more. */
+const UNWANTED = new PageFrames(0 as Position, { anchor: undefined, events: [] })
+const always: IsWanted = () => true
 
 type ReadOn = (server: Queryable) => Promise<PageFrames>
 
@@ -50,8 +55,9 @@ export class Pages {
   readonly #slots = limit(READERS)
   readonly #filteredSlots = limit(FILTERED_READERS)
   readonly #full = new LRUCache<string, PageFrames>({ maxSize: CACHE_BYTES, sizeCalculation: bytesOf })
-  /** Reads under way, by the key of their page. */
-  readonly #underWay = new Map<string, Promise<PageFrames>>()
+  readonly #reads = new SharedReads()
+  /** The payloads that were joined from the frames of pages. */
+  readonly payloads = new SharedPayloads()
 
   /** @param replica pages are read from there where it has them; default: all from `database`. */
   constructor(database: Database, replica?: Replica) {
@@ -61,19 +67,19 @@ export class Pages {
 
   /**
    * Events that continue the cursor without a gap, as many as one read returns. Empty only if the log, read after this call,
-   * had no event there, or no longer had the cursor.
+   * had no event there, or no longer had the cursor; or if `isWanted` has become false.
    */
-  async after(stream: HubStream, cursor: Cursor): Promise<readonly EventFrames[]> {
-    const page = await this.#aligned(stream, cursor.position)
+  async after(stream: HubStream, cursor: Cursor, isWanted = always): Promise<readonly EventFrames[]> {
+    const page = await this.#aligned(stream, cursor.position, isWanted)
     const known = continuing(page, cursor)
     if (known.length > 0) return known
     // The page was cut by its bytes: the clients that have read it continue at the same place.
     if (page.last && page.last.position <= cursor.position && cursor.position < stream.head.position) {
-      const next = continuing(await this.#page(stream, cursor.position), cursor)
+      const next = continuing(await this.#page(stream, cursor.position, isWanted), cursor)
       if (next.length > 0) return next
     }
     // The page was read before the event was committed, or belongs to another history.
-    const fresh = await this.#read(stream, cursor.position)
+    const fresh = await this.#read(stream, cursor.position, isWanted)
     if (!fresh.has(cursor)) return []
     if (page.has(cursor) === false) stream.verify()
     return fresh.frames
@@ -81,7 +87,7 @@ export class Pages {
 
   /** The UUID of the event at a position; undefined if the shared page does not have it. */
   async eventIdAt(stream: HubStream, position: Position): Promise<string | undefined> {
-    const page = await this.#aligned(stream, (position - 1) as Position)
+    const page = await this.#aligned(stream, (position - 1) as Position, always)
     return page.eventIdAt(position)
   }
 
@@ -134,14 +140,15 @@ export class Pages {
   /** Empties the cache. */
   clear(): void {
     this.#full.clear()
+    this.payloads.clear()
   }
 
   /** Drops the pages of a stream, or of all, whose events were changed. Reads that are under way are not kept. */
   forget(stream: StreamId | 'all'): void {
     const isConcerned = (key: string) => stream === 'all' || key.startsWith(keyOf(stream))
-    for (const pages of [this.#full, this.#underWay]) {
-      for (const key of [...pages.keys()].filter(isConcerned)) pages.delete(key)
-    }
+    for (const key of [...this.#full.keys()].filter(isConcerned)) this.#full.delete(key)
+    this.#reads.forget(isConcerned)
+    this.payloads.clear()
   }
 
   /** The part of a filtered page that continues the cursor. */
@@ -157,16 +164,16 @@ export class Pages {
     return (page.has(cursor) ?? (await both())) ? page.beyond(position) : []
   }
 
-  #aligned(stream: HubStream, position: Position): Promise<PageFrames> {
-    return this.#page(stream, (position - (position % PAGE_EVENTS)) as Position)
+  #aligned(stream: HubStream, position: Position, isWanted: IsWanted): Promise<PageFrames> {
+    return this.#page(stream, (position - (position % PAGE_EVENTS)) as Position, isWanted)
   }
 
-  #page(stream: HubStream, start: Position): Promise<PageFrames> {
+  #page(stream: HubStream, start: Position, isWanted: IsWanted): Promise<PageFrames> {
     // A page beyond the head is not cached: the tailer detects losses by the head, and would miss a loss beyond it.
     const seen = stream.head.position
     return this.#shared(
       `${keyOf(stream.id)}${stream.history}:${start}`,
-      () => this.#read(stream, start),
+      wanted => this.#read(stream, start, wanted),
       page => {
         const { last, frames } = page
         if (last?.position !== start + frames.length) return false
@@ -175,6 +182,7 @@ export class Pages {
           ? last.position <= seen
           : last.position < seen && page.bytes > CUT_BYTES
       },
+      isWanted,
     )
   }
 
@@ -194,30 +202,17 @@ export class Pages {
   /** Shares one read among all callers. @param keeps whether the page is complete, so that it is cached. */
   async #shared(
     key: string,
-    read: () => Promise<PageFrames>,
+    read: (isWanted: IsWanted) => Promise<PageFrames>,
     keeps: (page: PageFrames) => boolean,
+    isWanted = always,
   ): Promise<PageFrames> {
-    return this.#full.get(key) ?? this.#underWay.get(key) ?? this.#readShared(key, read, keeps)
+    const known = this.#full.get(key) ?? this.#reads.join(key, isWanted)
+    return known ?? this.#reads.begin(key, isWanted, read, page => keeps(page) && this.#full.set(key, page))
   }
 
-  #readShared(
-    key: string,
-    read: () => Promise<PageFrames>,
-    keeps: (page: PageFrames) => boolean,
-  ): Promise<PageFrames> {
-    const isKept = () => this.#underWay.get(key) === reading
-    const reading = read()
-      .then(page => {
-        if (isKept() && keeps(page)) this.#full.set(key, page)
-        return page
-      })
-      .finally(() => isKept() && this.#underWay.delete(key))
-    this.#underWay.set(key, reading)
-    return reading
-  }
-
-  #read(stream: HubStream, after: Position): Promise<PageFrames> {
+  #read(stream: HubStream, after: Position, isWanted: IsWanted): Promise<PageFrames> {
     return this.#slots(async () => {
+      if (!isWanted()) return UNWANTED
       const { edition, id } = stream
       const page = await this.#readWhere(stream, after, (after + PAGE_EVENTS) as Position, async server => {
         return new PageFrames(after, await readPage(server, id, after, PAGE_EVENTS, PAGE_BYTES))

@@ -6,7 +6,7 @@ import { Problem } from '../problems/problem.js'
 import type { Notice } from '../sse/encoding.js'
 
 export const READ_AGAIN_MS = 500
-/** What clients get meanwhile. */
+/** The notice that clients get meanwhile. */
 export const UNREADABLE: Notice = {
   name: 'error',
   data: { message: 'The log cannot be read; it is tried again.', code: 'unreadable' },
@@ -42,14 +42,17 @@ export async function stepWhile(
   }
 }
 
-/** Calls back once, when the head of the stream has moved. @returns what keeps it from calling. */
-export function atHead(
-  stream: { grown(until: AbortSignal): Promise<void> },
-  onGrown: () => void,
-): () => void {
-  const left = new AbortController()
-  void stream.grown(left.signal).then(() => left.signal.aborted || onGrown())
-  return () => left.abort()
+/**
+ * Calls back once, when the head of the stream has moved and the code that moved it has returned. It makes no AbortSignal, because the
+ * stream of a consumer calls it for each event. @returns a function that cancels the call.
+ */
+export function atHead(stream: { whenGrown(act: () => void): () => void }, onGrown: () => void): () => void {
+  let isOver = false
+  const forget = stream.whenGrown(() => queueMicrotask(() => isOver || onGrown()))
+  return () => {
+    isOver = true
+    forget()
+  }
 }
 
 /** Resolves when the head of the stream has moved, or when it is time to look again. */

@@ -7,6 +7,9 @@ import { ensureStream, findStreamAndHead, noteUse, type StreamWithHead } from '.
 /** The streams that a reader may read, which the database compares; undefined: all. */
 export type GrantedStreams = Reach['streams']
 
+/** The limits of the reader for whom a stream is opened. */
+export type ReadersReach = Pick<Reach, 'streams' | 'gone'>
+
 /** The stream as the log has it now; undefined if there is none. */
 export function findStored(
   database: Database,
@@ -16,10 +19,19 @@ export function findStored(
   return inWorkspace(database, within, client => findStreamAndHead(client, within.workspace, name))
 }
 
+/** Whether `standingOf` would not ask the log. */
+export function isThere(
+  { streams }: Pick<Reach, 'streams'>,
+  name: string,
+  { idle, deleted }: { readonly idle: boolean; readonly deleted: boolean },
+): boolean {
+  return !deleted && !streams && (!idle || name === FEED)
+}
+
 /**
- * What the log has of a stream that is open here. `replaced`: no longer this one, and perhaps another one of its name; the tailer's
- * next poll notices the deletion, but a reader must not get the old stream until then. A stream that somebody follows is not looked
- * up, and the feed is never deleted alone. `hidden`: not within the reader's grants, which are looked up every time.
+ * The state in the log of a stream that is open here. `replaced`: no longer this one, and perhaps another one of its name; the
+ * tailer's next poll notices the deletion, but a reader must not get the old stream until then. A stream that somebody follows is
+ * not looked up, and the feed is never deleted alone. `hidden`: not within the reader's grants, which are looked up every time.
  */
 export async function standingOf(
   database: Database,
@@ -28,12 +40,13 @@ export async function standingOf(
   { id, idle, deleted }: { readonly id: StreamId; readonly idle: boolean; readonly deleted: boolean },
 ): Promise<'there' | 'replaced' | 'hidden'> {
   if (deleted) return 'replaced'
-  if (!within.streams && (!idle || name === FEED)) return 'there'
+  if (isThere(within, name, { idle, deleted })) return 'there'
   try {
     const found = await findStored(database, within, name)
     if (found?.id === id) return 'there'
     return within.streams && !found ? 'hidden' : 'replaced'
   } catch {
+    within.gone?.throwIfAborted()
     // Without the database, the process serves its copy, and the gateway's own check of the grants alone decides.
     return 'there'
   }

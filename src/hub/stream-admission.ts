@@ -16,7 +16,8 @@ import type { ClientIdentity } from './client-identity.js'
 import type { ClientLimit } from './client-output.js'
 import type { Cursor } from './cursor.js'
 import type { DeliveryWindow } from './delivery-window.js'
-import type { Hub, StreamHandle } from './hub.js'
+import type { Hub } from './hub.js'
+import type { StreamHandle } from './open-streams.js'
 import type { Permit } from './permit.js'
 import type { Opening, Reset, StartAt } from './start.js'
 import type { GrantedStreams } from './stored-stream.js'
@@ -26,6 +27,10 @@ export interface StreamRequest {
   readonly stream: string
   /** The streams that the client may read, which the database compares; default: all. */
   readonly streams?: GrantedStreams
+  /** Aborts when the client has gone; default: it stays. Not read before `hasGone`, unless something is waited for. */
+  readonly gone?: AbortSignal | undefined
+  /** Whether the client has gone. Default: whether `gone` has aborted. */
+  readonly hasGone?: boolean
   readonly encoding: Encoding
   readonly from: StartAt
   readonly filter?: EventFilter | undefined
@@ -34,7 +39,7 @@ export interface StreamRequest {
   /** The window of the client. Called once the opening was read; default: none. */
   readonly window?: (() => DeliveryWindow | undefined) | undefined
   /** Clients that may follow this stream in this process; default: no limit but the process's own. */
-  readonly maxFollowers?: number
+  readonly maxFollowers?: number | undefined
   /** The event id that the client brought, in a form that may be sent back. */
   readonly broughtId?: string | undefined
   /** Query parameters that were ignored; the client gets their names. */
@@ -74,6 +79,8 @@ export type StreamAdmission =
   | { readonly outcome: 'ended'; readonly at: Cursor }
   /** The client must go back to `reset.head`: the stream has ended there, or the encoding cannot say so. */
   | { readonly outcome: 'reset'; readonly reset: Reset }
+  /** The client has gone before the stream was open. */
+  | { readonly outcome: 'gone' }
   /** The client may try again soon. */
   | ({ readonly outcome: 'refused' } & StreamRefusal)
 
@@ -104,7 +111,7 @@ export async function admitStream(
     return admission
   } catch (error) {
     slot?.release()
-    return refusalFor(error)
+    return hasGone(request) && error === request.gone?.reason ? { outcome: 'gone' } : refusalFor(error)
   }
 }
 
@@ -116,11 +123,15 @@ async function follow(
 ): Promise<StreamAdmission> {
   // Before anything that depends on the stream.
   await host.authorize?.()
-  const { workspace, stream, streams, encoding, opening, maxFollowers = Number.POSITIVE_INFINITY } = request
+  const { workspace, stream, encoding, opening, maxFollowers } = request
   // Checked before the opening is read, and again after the last wait.
-  if ((await hub.followers(workspace, stream)) >= maxFollowers) return refused({ reason: 'limit' })
-  const before = (await opening?.(encoding)) ?? { frames: [] }
-  const handle = await hub.open(workspace, stream, streams)
+  if (maxFollowers !== undefined && (await hub.followers(workspace, stream)) >= maxFollowers)
+    return refused({ reason: 'limit' })
+  // A client that has gone must not take a consumer from its holder.
+  throwIfGone(request)
+  const before = (opening && (await opening(encoding))) ?? { frames: [] }
+  throwIfGone(request)
+  const handle = await hub.open(workspace, stream, request)
   if (!handle) return { outcome: 'not-found' }
   let admission: StreamAdmission | undefined
   try {
@@ -137,18 +148,22 @@ async function followFrom(
   host: StreamHost,
   { handle, before, slot }: { handle: StreamHandle; before: Opening; slot: StreamSlot | undefined },
 ): Promise<StreamAdmission> {
-  const { workspace, encoding, filter, maxFollowers = Number.POSITIVE_INFINITY, ...more } = request
+  const { workspace, encoding, filter, maxFollowers = Number.POSITIVE_INFINITY } = request
+  // It may have waited long for the stream, and what follows reads the log.
+  throwIfGone(request)
   const start = await hub.starts.resolve(handle.stream, before.from ?? request.from, filter)
+  throwIfGone(request)
   if (await hub.isAtItsEnd(workspace, request.stream, handle.stream, start.cursor)) {
     return start.reset ? { outcome: 'reset', reset: start.reset } : { outcome: 'ended', at: start.cursor }
   }
   if (start.reset && encoding.endsAtReset) return { outcome: 'reset', reset: start.reset }
   if (handle.stream.followers.size >= maxFollowers) return refused({ reason: 'limit' })
+  const window = request.window?.()
   const permit = host.permit?.()
+  const { broughtId, ignored, client } = request
+  // From here on nothing may fail: the client has the head of a response.
   const sink = host.openSink()
   const opening = before.frames
-  const { broughtId, ignored, client } = more
-  const window = more.window?.()
   const subscription = hub.subscribe({
     handle,
     start,
@@ -164,6 +179,15 @@ async function followFrom(
   })
   if (slot) slot.onWithdrawn = limit => subscription.refuse('limit', limit)
   return { outcome: 'following' }
+}
+
+function hasGone(request: StreamRequest): boolean {
+  return request.hasGone ?? request.gone?.aborted ?? false
+}
+
+/** @throws the reason of `gone`. */
+function throwIfGone(request: StreamRequest): void {
+  if (hasGone(request)) request.gone?.throwIfAborted()
 }
 
 /** A handle that releases the slot together with the stream. */

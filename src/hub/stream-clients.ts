@@ -26,7 +26,7 @@ export function clientsOn(
   for (const subscription of subscriptions) {
     const { stream, cursor, options } = subscription
     const ordinal =
-      stream.id === id && isNamed(named, stream.named) ? connections.ordinalOf(subscription) : undefined
+      stream.id === id && isNamed(named, stream.named) ? subscription.output.own.ordinal : undefined
     if (!options.client || ordinal === undefined || ordinal <= start) continue
     const { principal } = options.client
     const since = new Date(options.openedAt).toISOString()

@@ -17,7 +17,8 @@
  */
 export type SubscriptionState =
   | {
-      readonly name: 'catching-up' /** In ms since 1970: when it was opened, or last live. */
+      readonly name: 'catching-up'
+      /** When it was opened, or last live, in ms since 1970. */
       readonly since: number
     }
   | {

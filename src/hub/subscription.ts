@@ -1,10 +1,10 @@
 /**
- * One client on one stream (subscription-state.ts has the states).
- * While it catches up, it repeats two steps: it waits for room in the sink, and writes the events after its cursor (next-frames.ts). It goes
- * live in the turn in which its cursor is the stream's head. Then its fan-out group hands it payloads, and it takes those that continue
- * its cursor (I4). When a payload fills the sink, it leaves the group and catches up once the sink has drained.
- * All that it writes continues the cursor by identity and without a gap. If the log has lost the cursor, the subscription goes back to
- * the last place that the client knows; if the log has lost that too, the client gets `reset`. An unreadable log is read again.
+ * One client on one stream (subscription-state.ts has the states). While it catches up, it repeats two steps: it waits for room in the
+ * sink, and writes the events after its cursor (next-frames.ts). It goes live in the turn in which its cursor is the stream's head. Then
+ * its fan-out group hands it payloads, and it takes those that continue its cursor (I4). When a payload fills the sink, it leaves the
+ * group and catches up once the sink has drained. All that it writes continues the cursor by identity and without a gap. If the log has
+ * lost the cursor, the subscription goes back to the last place that the client knows; if the log has lost that too, the client gets
+ * `reset`. An unreadable log is read again.
  */
 import type { Position, StoredEvent } from '../log/event.js'
 import type { EventFilter } from '../log/event-filter.js'
@@ -16,7 +16,7 @@ import { type ClientLimit, ClientOutput } from './client-output.js'
 import { type Cursor, isAt, placeOf } from './cursor.js'
 import { type DeliveryWindow, eventsUpTo, type WindowedSubscription } from './delivery-window.js'
 import type { EventFrames } from './event-frames.js'
-import { type Member, payloads } from './fan-out-group.js'
+import type { Member } from './fan-out-group.js'
 import type { Follower, HubStream } from './hub-stream.js'
 import type { Mode } from './mode.js'
 import { NextFrames } from './next-frames.js'
@@ -61,7 +61,7 @@ export class Subscription implements Member, Follower, PermittedSubscription, Wi
 
   /** Greets the client and starts to catch up. `opening` is sent before the events. */
   open(mode: Mode, opening: readonly Buffer[], ignored?: readonly string[]): void {
-    const { permit, onClosed } = this.options
+    const { permit, onClosed, start, broughtId, window } = this.options
     this.stream.followers.add(this)
     permit.onOpened(this)
     this.#sink.onClosed(() => {
@@ -70,7 +70,7 @@ export class Subscription implements Member, Follower, PermittedSubscription, Wi
       permit.onClosed()
       onClosed()
     })
-    this.output.greet({ ...this.options, mode, opening, ignored })
+    this.output.greet({ start, broughtId, permit, window, mode, opening, ignored })
     void this.#catchUp()
   }
 
@@ -218,7 +218,7 @@ export class Subscription implements Member, Follower, PermittedSubscription, Wi
 
   async #write(frames: readonly EventFrames[], next: NextFrames, isWanted: () => boolean): Promise<void> {
     const before = this.#cursor
-    for (const { payload, upTo } of payloads(frames, before, this.stream, this.#encoding, this.#filter)) {
+    for (const { payload, upTo } of next.payloads(frames, before, this.#encoding)) {
       if (this.#sink.full) {
         await this.#sink.drained()
         await this.stream.pacing.turn()

@@ -1,15 +1,15 @@
 /**
  * The one reader of the log in a process. It turns wakes into rows and hands them to the streams in order.
  *
- * The tailer keeps a set of dirty streams: those that may have grown. While the set is not empty, each turn takes all of it
- * and reads those streams with one query; under load a turn reads more streams, and the number of queries does not grow. A
- * stream gets its rows only if they continue its head without a gap (I3) and the log still has that head, by identity: a
- * restore or a failover can lose a tail that clients have seen, and give its positions to other events (I4). Otherwise the
- * stream is restarted. A stream that is paused (scheduling/pacing.ts) becomes dirty when its pause is over.
+ * The tailer keeps a set of dirty streams: those that may have grown. While the set is not empty, each turn takes all of it and reads
+ * those streams with one query; under load a turn reads more streams, and the number of queries does not grow. A stream gets its rows
+ * only if they continue its head without a gap (I3) and the log still has that head, by identity: a restore or a failover can lose a
+ * tail that clients have seen, and give its positions to other events (I4). Otherwise the stream is restarted. A stream that is paused
+ * (scheduling/pacing.ts) becomes dirty when its pause is over.
  *
  * Writers of this process hand over what they have committed, and the bus may bring what other processes have (carried-events.ts);
- * neither needs a read then. A stream gets such events only if they continue its head by identity; otherwise it becomes dirty. If they arrive during its read, the result of the read is dropped, and
- * read again if it had more. While it is paused, they are kept (kept-events.ts); a wake is remembered apart, for other events.
+ * neither needs a read then. A stream gets such events only if they continue its head by identity; otherwise it becomes dirty. If they
+ * arrive during its read, the result of the read is dropped, and read again if it had more. While it is paused, they are kept (kept-events.ts); a wake is remembered apart, for other events.
  *
  * Wakes only make it fast (I6): a poll marks every stream dirty, every 5 s, or 500 ms while the bus does not listen. A read that
  * fails is tried again. A read finds that a stream was closed, too, so a wake ends it at once; each poll also looks for deleted ones.
@@ -19,7 +19,7 @@ import type { Database } from '../database/pool.js'
 import { type Committed, haveNoGap, isSmall } from '../log/committed.js'
 import type { Position, StoredEvent, StreamId } from '../log/event.js'
 import type { Head } from '../log/log.js'
-import { readTails, type Tail } from '../log/tails.js'
+import { readChangedTails, readTails, type Tail } from '../log/tails.js'
 import type { Logger } from '../logging/logger.js'
 import { Backoff } from '../process/backoff.js'
 import { elapsed } from '../process/deadline.js'
@@ -208,9 +208,9 @@ export class Tailer {
       }),
     )
     if (asked.size === 0) return
-    const edition = this.#edition
-    const { database } = this.#options
-    const tails = await readTails(database, [...asked.values()], EVENTS_PER_STREAM, BYTES_PER_STREAM)
+    const [edition, isPoll] = [this.#edition, 2 * asked.size > this.#streams.size]
+    const read = isPoll ? readChangedTails : readTails
+    const tails = await read(this.#options.database, [...asked.values()], EVENTS_PER_STREAM, BYTES_PER_STREAM)
     if (edition !== this.#edition) return this.#mark(asked.keys())
     this.#stale.clear(asked.keys(), tails)
     const slice = this.pacing.slice()

@@ -8,11 +8,11 @@ import type { Database } from '../database/pool.js'
 import { COMMAND_KIND, type Fence, type JobStatus } from './job.js'
 import { CHANGED, type Changed, type ChangedRow, only, SET_WORKSPACE, toChanged } from './rows.js'
 
-/** Who ends the job. */
-export interface Ending {
+/** The caller that ends a job, as far as the end depends on it. */
+export interface EndOptions {
   /** As in `selectJob`. */
   readonly member?: string | null
-  /** Of the request, for the audit log. */
+  /** The origin of the request, for the audit log. */
   readonly origin?: Pick<Origin, 'address' | 'requestId'> | undefined
 }
 
@@ -23,7 +23,7 @@ export async function finishJob(
   { attempt, holder }: Fence,
   status: JobStatus,
   result: string | null,
-  { member = null, origin }: Ending = {},
+  { member = null, origin }: EndOptions = {},
 ): Promise<Changed> {
   const { rows } = await database.query<ChangedRow>({
     name: 'sluice-finish_job',

@@ -11,7 +11,10 @@ import { RESERVED_PREFIX } from '../log/event-catalogue.js'
 import { NamePatterns } from '../log/name-patterns.js'
 import { type Claim, type Job, jobOfStream, jobStream } from './job.js'
 
-/** In place of the id of a job that is not known yet. Grants match it by a prefix only, because no entry contains an asterisk before its end. */
+/**
+ * Stands for the id of a job that is not known yet. Grants match it by a prefix only, because no entry contains an
+ * asterisk before its end.
+ */
 export const UNKNOWN_JOB = '*'
 
 export function namesOfJob(id: string, project: string | null | undefined): [string, ...string[]] {
@@ -39,7 +42,7 @@ export const JOB_TYPES = [`${RESERVED_PREFIX}*`]
 export const DIALECT_TYPES = ['*']
 
 /** Whether the caller may read jobs as such, of the streams that it may read. */
-export function showsJobs(grants: Grants | undefined): boolean {
+function showsJobs(grants: Grants | undefined): boolean {
   return grants === undefined || NamePatterns.of(JOB_TYPES).isWithin(grants.types)
 }
 
@@ -69,7 +72,7 @@ export type QueuedJob = Pick<Job, 'id' | 'project'>
 /** A claim of a runner that may claim only some jobs. */
 export type GrantedClaim = Claim & {
   readonly granted?: NamePatterns | undefined
-  /** Those of the jobs that the runner may claim by decisions at run time, in their order; default: all. */
+  /** Selects the jobs that the runner may claim by decisions at run time, in their order; default: all. */
   readonly decided?: ((jobs: readonly QueuedJob[]) => Promise<readonly QueuedJob[]>) | undefined
 }
 

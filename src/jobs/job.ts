@@ -18,8 +18,6 @@ const MAX_FILTERS = 100
 
 /** The kind of jobs that execute a command: `sluice runner` claims them, and the audit log records them. */
 export const COMMAND_KIND = 'command'
-/** The kind of a job's stream. */
-export const JOB_STREAM_KIND = 'job'
 /** The kind of jobs that an application drives and reports task by task (dialects/execution.ts). */
 export const EXECUTION_KIND = 'execution'
 /** Prefix of the name of a job's stream. Only calls on the job write to that stream. */

@@ -2,7 +2,7 @@
  * Takes jobs away from runners that have gone silent, and ends jobs that no runner claims: every second, in every process. Jobs are
  * taken one per transaction, and no two processes take the same one (sluice.expire_lease, sluice.expire_queued).
  */
-import { databaseFault } from '../database/database-fault.js'
+import { levelOfOtherFault } from '../database/database-fault.js'
 import type { Database } from '../database/pool.js'
 import type { StreamId } from '../log/event.js'
 import type { Logger } from '../logging/logger.js'
@@ -37,8 +37,7 @@ export class Leases {
       firstMs: 0,
       everyMs: EVERY_MS,
       logger: options.logger,
-      // The tailer and the database watch report the faults of the database.
-      levelOf: error => (databaseFault(error) ? undefined : 'error'),
+      levelOf: levelOfOtherFault,
       turn: () => this.#turn(),
     })
   }

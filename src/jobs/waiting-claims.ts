@@ -11,8 +11,8 @@
  */
 
 import { isAt } from '../hub/cursor.js'
-import type { StreamHandle } from '../hub/hub.js'
 import type { HubStream } from '../hub/hub-stream.js'
+import type { StreamHandle } from '../hub/open-streams.js'
 import type { Head } from '../log/log.js'
 import { signalOrDeadline } from '../process/deadline.js'
 import { PeriodicLoop } from '../process/periodic-loop.js'

@@ -5,6 +5,7 @@
 import { totalmem } from 'node:os'
 import { getHeapSpaceStatistics, getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { nodeFlags } from '../process/node-flags.js'
 import { shortageIn } from '../process/shortage.js'
 
 const MIB = 1024 * 1024
@@ -35,7 +36,7 @@ export class ProcessMemory {
 
   /** @param processes the number of processes that share the memory of the container or machine, including this one. */
   constructor(processes: number) {
-    this.heapLimit = heapLimitOf(getHeapStatistics().heap_size_limit, flags())
+    this.heapLimit = heapLimitOf(getHeapStatistics().heap_size_limit, nodeFlags())
     this.#residentLimit = memoryOf(process.constrainedMemory(), totalmem()) / processes
   }
 
@@ -100,9 +101,4 @@ function oldBytes(): number {
     if (!space_name.startsWith('new')) bytes += space_used_size
   }
   return bytes
-}
-
-/** A flag of Node, not of Sluice: V8 does not report the limit of old objects alone. */
-function flags(): string {
-  return [process.env.NODE_OPTIONS ?? '', ...process.execArgv].join(' ')
 }

@@ -83,6 +83,9 @@ export function committedBy(
 export function storedAs(given: AppendRequest['events'], placed: readonly PlacedEvent[]): StoredEvent[] {
   return given.flatMap(({ type, data, attributes = null, traceparent = null }, index) => {
     const place = placed[index]
-    return place ? [{ ...place, type, data, attributes, traceparent }] : []
+    if (!place) return []
+    // Without a spread, all events have one shape.
+    const { position, eventId, at } = place
+    return [{ position, eventId, at, type, data, attributes, traceparent }]
   })
 }

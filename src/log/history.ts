@@ -10,7 +10,7 @@ export interface Ended {
   readonly end: Position | null
 }
 
-/** Of these streams, the ones that no longer exist or are closed. */
+/** Of these streams, the ones that no longer exist or are closed. They are looked at one by one only if there are any. */
 export async function findEnded(database: Queryable, streams: readonly StreamId[]): Promise<Ended[]> {
   const { rows } = await database.query<Ended>({
     name: 'sluice-find-ended',
@@ -21,7 +21,9 @@ export async function findEnded(database: Queryable, streams: readonly StreamId[
         left join lateral (
                select e."position" from sluice.events e
                 where e.stream_id = s.id and s.closed_at is not null order by e."position" desc limit 1) e on true
-       where s.id is null or s.closed_at is not null`,
+       where (s.id is null or s.closed_at is not null)
+         and (select count(*) from sluice.streams s
+               where s.id = any ($1::bigint[]) and s.closed_at is null) < cardinality($1::bigint[])`,
     values: [streams],
   })
   return rows

@@ -61,6 +61,8 @@ export class NamePatterns {
 
   /** The names that both sets match. */
   and(other: NamePatterns): NamePatterns {
+    if (other.matchesAll || other === this) return this
+    if (this.matchesAll) return other
     const names = [
       ...this.exact.filter(name => other.matches(name)),
       ...other.exact.filter(name => this.matches(name)),

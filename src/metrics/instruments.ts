@@ -8,7 +8,7 @@ export interface Instrument {
   readonly help: string
   readonly type: 'counter' | 'gauge' | 'histogram'
   readonly labels: readonly string[]
-  /** How the values of several workers become one. */
+  /** How the values of several workers are combined into one. */
   readonly workers: 'sum' | 'max' | 'first' | 'average'
 }
 
@@ -101,17 +101,14 @@ export const INSTRUMENTS = {
     'Processes that pass the wakes of SQL publishers on to NATS or Redis: one in the whole cluster, none with other buses.',
   ),
   wakes: counter('sluice_wakes_received_total', 'Wakes that arrived from other processes.'),
+  losses: counter('sluice_bus_losses_total', 'Moments at which wakes may have been lost on NOTIFY.'),
   queue: gauge('max', 'sluice_notify_queue_ratio', "How full Postgres' notification queue is, 0 to 1."),
   canary: gauge(
     'max',
     'sluice_listener_canary_age_seconds',
     'Time since the bus last got its own message back: a NOTIFY, or one through NATS or Redis.',
   ),
-  clock: gauge(
-    'first',
-    'sluice_database_clock_ahead_seconds',
-    "How far the database's clock is ahead of this process's.",
-  ),
+  clock: gauge('first', 'sluice_database_clock_ahead_seconds', "How far the database's clock is ahead."),
 
   connections: gauge(
     'sum',

@@ -1,6 +1,6 @@
 /**
- * Waiting with an end: for a time or a signal, for a signal or a deadline, for a result or
- * either. */
+ * Bounded waits: for a time or a signal, for a signal or a deadline, for a result or either.
+ */
 import { setTimeout as pause } from 'node:timers/promises'
 
 /**
@@ -9,6 +9,12 @@ import { setTimeout as pause } from 'node:timers/promises'
  */
 export function elapsed(ms: number, signal?: AbortSignal, { ref = true } = {}): Promise<boolean> {
   return pause(ms, true, { ref, ...(signal && { signal }) }).catch(() => false)
+}
+
+/** Resolves when `signal` aborts, at once if it has. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
 }
 
 export interface Deadline {
@@ -35,7 +41,7 @@ export function signalOrDeadline(signal: AbortSignal, ms: number): Deadline {
   return { signal: over.signal, release }
 }
 
-/** What `result` resolves to, or undefined if that takes longer than `ms` milliseconds. Rejects if `result` does so first. */
+/** The value of `result`, or undefined if that takes longer than `ms` milliseconds. Rejects if `result` does so first. */
 export async function withinDeadline<T>(result: Promise<T>, ms: number): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<undefined>(resolve => {
@@ -44,7 +50,7 @@ export async function withinDeadline<T>(result: Promise<T>, ms: number): Promise
   return await Promise.race([result, late]).finally(() => clearTimeout(timer))
 }
 
-/** What `result` resolves to. Rejects if `result` does so first, and with the reason of `signal` if that aborts first. */
+/** The value of `result`. Rejects if `result` does so first, and with the reason of `signal` if that aborts first. */
 export async function untilAborted<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
   let abort = () => {}
   const aborted = new Promise<never>((_, reject) => {

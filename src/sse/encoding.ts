@@ -65,7 +65,8 @@ interface Place {
  */
 export function encodeNotice({ name, data, id }: Notice): string | undefined {
   if (name === 'error') return undefined
-  return encodeMessage({ ...(id !== undefined && { id }), event: name, data: JSON.stringify(data) })
+  const text = JSON.stringify(data)
+  return encodeMessage(id === undefined ? { event: name, data: text } : { id, event: name, data: text })
 }
 
 export const sse = {

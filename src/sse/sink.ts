@@ -17,10 +17,12 @@ import { FIRST_LOOK_MS, SlowReader } from './slow-reader.js'
 export const HIGH_WATER_BYTES = 64 * 1024
 /** A client that reads nothing for this long is disconnected. */
 export const STALLED_MS = 30_000
-/** The longest time without progress for which the answer is awaited whether a client has read. */
+/** The longest time without progress, in ms, for which the sink waits for the kernel to tell whether the client has read. */
 const LONGEST_LOOK_MS = 120_000
 /** The time for a client to read the remaining bytes after the end. */
 const END_DEADLINE_MS = 5_000
+
+const NOTHING = () => {}
 
 export type Response = ServerResponse | Http2ServerResponse
 
@@ -31,7 +33,7 @@ export class Sink {
   #open = true
   #onClosed: (() => void)[] = []
   #draining: Promise<void> | undefined
-  #endDraining: () => void = () => {}
+  #endDraining = NOTHING
   #bytes = 0
   #handedOver = 0
   /** Whether bytes waited at the last look. */
@@ -51,7 +53,8 @@ export class Sink {
     this.#form = socket ? 'chunk' : 'bytes'
     this.#target = socket ?? ('stream' in response ? response.stream : response)
     if (this.#target.destroyed || response.writableEnded) this.#open = false
-    else response.once('close', () => this.#closed())
+    // Not `once`, which wraps it: it happens once, and each open stream keeps its listeners.
+    else response.on('close', () => this.#closed())
   }
 
   get open(): boolean {
@@ -74,7 +77,8 @@ export class Sink {
 
   /** Milliseconds for which bytes have waited without progress, measured from call to call. */
   stalledFor(now: number): number {
-    // Nothing has been written since nothing waited. To ask the socket of an idle client, twice a second, misses the processor's caches.
+    // Nothing has been written since nothing waited. Asking the socket of each idle client twice a second would miss the processor's
+    // caches.
     if (this.#bytes === this.#handedOver) return 0
     const { pending } = this
     const handedOver = this.#bytes - pending
@@ -93,7 +97,8 @@ export class Sink {
     if (!this.#open || !this.#target.writable) return
     const bytes = payload[this.#form]
     this.#bytes += bytes.length
-    this.#target.write(bytes)
+    if (this.#form === 'chunk' && payload.chunkStart) this.#writeBoth(payload.chunkStart, bytes)
+    else this.#target.write(bytes)
   }
 
   /** Resolves when the sink has room again, or will never have: check `open` then. */
@@ -148,6 +153,15 @@ export class Sink {
     return this.#slowReader.isLooking && stalledMs < LONGEST_LOOK_MS
       ? Math.min(stalledMs, STALLED_MS)
       : stalledMs
+  }
+
+  /** In one system call. */
+  #writeBoth(start: Buffer, rest: Buffer): void {
+    this.#bytes += start.length
+    this.#target.cork()
+    this.#target.write(start)
+    this.#target.write(rest)
+    this.#target.uncork()
   }
 
   #closed(): void {

@@ -7,7 +7,7 @@
 /** The first look, in milliseconds without progress: most clients that are full have room again before. */
 export const FIRST_LOOK_MS = 5_000
 /** The look that decides. */
-export const LAST_LOOK_MS = 25_000
+const LAST_LOOK_MS = 25_000
 
 /** @returns the bytes that the kernel holds for the client; undefined if nobody knows. Never rejects. */
 export type Look = () => Promise<number | undefined>

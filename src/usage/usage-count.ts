@@ -14,7 +14,8 @@ import type { Database } from '../database/pool.js'
 import type { Logger } from '../logging/logger.js'
 import { elapsed } from '../process/deadline.js'
 import { PeriodicLoop } from '../process/periodic-loop.js'
-import { countPart, storeUsage, takeCount, type Usage } from './usage-rows.js'
+import { countPart, storeUsage, takeCount } from './usage-rows.js'
+import { UsageTotals } from './usage-totals.js'
 
 /** Between two passes, and between two tries to become the process that counts. */
 const EVERY_MS = 10_000
@@ -60,40 +61,25 @@ export class UsageCount {
     if (!(await takeCount(database, this.#id))) return
     const begunAt = Date.now()
     const countedAt = new Date(begunAt + (await databaseClockAhead(database)))
-    const totals = new Map<string, Usage>()
+    const totals = new UsageTotals()
     let after: number | null = 0
     while (after !== null) {
       const startedAt = performance.now()
       const part = await countPart(database, after, STREAMS_PER_CALL, EVENTS_PER_CALL)
       if (part.complete) {
-        for (const { workspace, ...usage } of part.totals)
-          totals.set(workspace, sum(totals.get(workspace), usage))
+        totals.add(part.totals)
         after = part.upTo
       }
       const pauseMs = Math.min(LONGEST_PAUSE_MS, PAUSES * (performance.now() - startedAt))
       if (after !== null && !(await elapsed(pauseMs, signal, { ref: false }))) return
       if (after !== null && !(await takeCount(database, this.#id))) return
     }
-    await storeUsage(
-      database,
-      [...totals].map(([workspace, usage]) => ({ workspace, ...usage })),
-      countedAt,
-    )
+    await storeUsage(database, totals.toText(), countedAt)
   }
 
   /** Closing twice is fine. */
   async close(): Promise<void> {
     this.#closing.abort()
     await this.#loop.close()
-  }
-}
-
-function sum(some: Usage | undefined, more: Usage): Usage {
-  if (!some) return more
-  return {
-    streams: some.streams + more.streams,
-    jobs: some.jobs + more.jobs,
-    events: some.events + more.events,
-    bytes: some.bytes + more.bytes,
   }
 }

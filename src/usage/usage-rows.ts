@@ -1,4 +1,4 @@
-/** The tables of the usage: what each workspace has stored, as the gateways have counted it last (migrations/0061_usage.sql). */
+/** The tables of the usage: what each workspace has stored, as the gateways have counted it last (migrations/0061_usage.sql, 0072_unchanged_usage.sql). */
 import type { Database, Queryable } from '../database/pool.js'
 
 /** What a workspace has stored. */
@@ -13,20 +13,27 @@ export interface Usage {
 }
 
 export interface CountedUsage extends Usage {
-  /** When the count began. */
-  readonly countedAt: Date
+  /** When the count began; null: it found nothing of this workspace. */
+  readonly countedAt: Date | null
   /** How long ago that was, by the database's clock, in ms. */
   readonly ageMs: number
 }
 
-/** Undefined for a workspace that has not been counted: it had no streams, or no count has ended yet. */
+/**
+ * A workspace of which the last count found nothing has zeros: it had no streams then, or it has them no more.
+ * @returns undefined until a count has ended.
+ */
 export async function readUsage(database: Queryable, workspace: string): Promise<CountedUsage | undefined> {
   const { rows } = await database.query<CountedUsage>({
     name: 'sluice-read-usage',
     text: `
-      select u.streams, u.jobs, u.events, u.bytes, u.counted_at as "countedAt",
-             (extract(epoch from clock_timestamp() - u.counted_at) * 1000)::float8 as "ageMs"
-        from sluice.usage u where u.workspace = $1`,
+      select coalesce(u.streams, 0) as streams, coalesce(u.jobs, 0) as jobs,
+             coalesce(u.events, 0) as events, coalesce(u.bytes, 0) as bytes,
+             case when u.workspace is not null then p.begun_at end as "countedAt",
+             (extract(epoch from clock_timestamp() - p.begun_at) * 1000)::float8 as "ageMs"
+        from sluice.usage_pass p
+        left join sluice.usage u on u.workspace = $1
+       where p.one`,
     values: [workspace],
   })
   return rows[0]
@@ -42,15 +49,13 @@ export async function takeCount(database: Database, node: string): Promise<boole
   return rows[0]?.taken ?? false
 }
 
-/** The usage of some workspaces, in a part of their streams. */
-export type Totals = readonly (Usage & { readonly workspace: string })[]
-
 export interface CountedPart {
   /** The last stream that was counted; null: there are no more. */
   readonly upTo: number | null
   /** Whether all of their events are counted; if not, the same call goes on. Never while a change of events is not committed. */
   readonly complete: boolean
-  readonly totals: Totals
+  /** A JSON array of the sums of these streams, one for each workspace. Null: there are none. */
+  readonly totals: string | null
 }
 
 /** Counts the streams after one: at most `mostStreams`, and about `mostEvents` new events. */
@@ -60,21 +65,25 @@ export async function countPart(
   mostStreams: number,
   mostEvents: number,
 ): Promise<CountedPart> {
-  const { rows } = await database.query<Omit<CountedPart, 'totals'> & { totals: string | null }>({
+  const { rows } = await database.query<CountedPart>({
     name: 'sluice-count-usage',
     text: 'select up_to as "upTo", complete, totals from sluice.count_usage($1, $2, $3)',
     values: [after, mostStreams, mostEvents],
   })
   const [row] = rows
   if (!row) throw new Error('sluice.count_usage returned no row.')
-  return { ...row, totals: JSON.parse(row.totals ?? '[]') }
+  return row
 }
 
-/** Replaces what was counted before. @param countedAt when the count began, by the database's clock. */
-export async function storeUsage(database: Database, totals: Totals, countedAt: Date): Promise<void> {
+/**
+ * Replaces what was counted before.
+ * @param totals a JSON array of sums; the database adds up those of the same workspace.
+ * @param countedAt when the count began, by the database's clock.
+ */
+export async function storeUsage(database: Database, totals: string, countedAt: Date): Promise<void> {
   await database.query({
     name: 'sluice-store-usage',
     text: 'select sluice.store_usage($1, $2)',
-    values: [JSON.stringify(totals), countedAt],
+    values: [totals, countedAt],
   })
 }

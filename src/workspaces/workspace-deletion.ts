@@ -42,14 +42,7 @@ const TABLES = [
   'workspaces',
 ] as const
 /** Removed by functions of their own, by the last transaction, or never visible (pending). */
-export const SPECIAL_TABLES = [
-  'streams',
-  'deleted_streams',
-  'stream_counts',
-  'audit',
-  'revocations',
-  'pending',
-]
+const SPECIAL_TABLES = ['streams', 'deleted_streams', 'stream_counts', 'audit', 'revocations', 'pending']
 export const DELETED_TABLES: readonly string[] = [...TABLES, ...SPECIAL_TABLES]
 
 /** The number of removed rows by table. */
@@ -130,7 +123,7 @@ function removeBatch(database: Database, table: string, workspace: string): Prom
   })
 }
 
-/** Of every kind, also the feed and the streams of jobs. Their followers get the end. */
+/** Deletes streams of every kind, also the feed and the streams of jobs. Their followers get the end. */
 async function dropStreams(database: Queryable, workspace: string): Promise<number> {
   const { rows } = await database.query(
     `select sluice.drop_stream(s) from sluice.streams s
@@ -140,7 +133,7 @@ async function dropStreams(database: Queryable, workspace: string): Promise<numb
   return rows.length
 }
 
-/** The events that were too many to go with their streams. A gateway may be removing some of them. */
+/** Removes the events that were too many to be deleted with their streams. A gateway may be removing some of them. */
 async function removeEvents(database: Queryable, workspace: string): Promise<void> {
   for (;;) {
     await database.query(`select sluice.remove_deleted(${SWEEP_BATCH}, null, $1)`, [workspace])

@@ -45,7 +45,7 @@ export async function checkBelonging(
   return judgeBelonging(place, { eventId: row?.event ?? null, before })
 }
 
-export function judgeBelonging(
+function judgeBelonging(
   { position, check }: { position: number; check: string | undefined },
   { eventId, before }: PlaceFacts,
 ): Finding {

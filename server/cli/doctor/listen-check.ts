@@ -31,7 +31,7 @@ export async function checkListen(databaseUrl: string, listenUrl?: string): Prom
   return judgeListen(await tryListen(databaseUrl, listenUrl))
 }
 
-export function judgeListen({ isSeparate, pooled, arrivals }: ListenFacts): Finding[] {
+function judgeListen({ isSeparate, pooled, arrivals }: ListenFacts): Finding[] {
   return [judgePooler(isSeparate, pooled.database), judgeDelivery({ isSeparate, pooled, arrivals })]
 }
 
@@ -117,7 +117,7 @@ async function delay(sender: pg.Client, arrived: ReadonlyMap<string, number>): P
   const payload = randomUUID()
   const sent = performance.now()
   await sender.query('select pg_notify($1, $2)', [CHANNEL, payload]).catch(error => {
-    // The queue is full, or the server is read-only: other checks say so.
+    // The queue is full, or the server is read-only, which other checks report.
     if (databaseFault(error) === undefined) throw error
   })
   while (!arrived.has(payload) && performance.now() - sent < ARRIVAL_MS) await elapsed(5)

@@ -6,9 +6,9 @@ import type { DatabaseProbe } from './database-probe.js'
 import { durationOf } from './duration.js'
 import { type Finding, fault, ok, warning } from './finding.js'
 
-/** The oldest and the newest so many streams are looked at. */
+/** The number of oldest streams, and of newest ones, that are checked. */
 const STREAMS_AT_EACH_END = 50
-/** Of each stream, this many of its newest events. */
+/** The number of newest events of each stream that are checked. */
 const NEWEST_EVENTS = 200
 /** A sweep runs once an hour; a stream with `max_events` that was idle is looked at after up to a day. */
 const SWEEP_SLACK_S = 26 * 3_600
@@ -34,7 +34,7 @@ export async function checkDensity(probe: DatabaseProbe): Promise<Finding> {
 }
 
 /** The streams whose stored events break an invariant. One statement, so one snapshot: retention may run meanwhile. */
-export const DENSITY = `
+const DENSITY = `
   with chosen as (
     (select s.id, s.workspace, s.name, s.base_position from sluice.streams s order by s.id limit $1)
     union
@@ -52,7 +52,7 @@ export const DENSITY = `
    where oldest.position <> c.base_position + 1 or newest.head - newest.low + 1 <> newest.counted or newest.back
    order by c.id limit 20`
 
-export function judgeDensity(broken: readonly BrokenStream[], streams: number): Finding {
+function judgeDensity(broken: readonly BrokenStream[], streams: number): Finding {
   const check = 'log-density'
   const bounds = `the newest ${NEWEST_EVENTS} events and the oldest one of ${streams < 2 * STREAMS_AT_EACH_END ? 'each stream' : `${streams} streams, the newest and the oldest ones`}`
   const [worst] = broken
@@ -103,7 +103,7 @@ export async function checkRetention(probe: DatabaseProbe, days: number): Promis
   return [judgeRetention({ late }, days), judgeOptions(await probe.rows<IdleOption>(IDLE_OPTIONS))]
 }
 
-export function judgeRetention({ late }: RetentionFacts, days: number): Finding {
+function judgeRetention({ late }: RetentionFacts, days: number): Finding {
   const check = 'log-retention'
   const [worst] = [...late].sort((a, b) => b.seconds - a.seconds)
   if (worst === undefined) {
@@ -142,7 +142,7 @@ const IDLE_OPTIONS = `
     where w.options ?| array['max_age_seconds', 'max_events']
       and not exists (select from sluice.streams s where s.workspace = w.workspace) order by w.workspace limit 5)`
 
-export function judgeOptions(idle: readonly IdleOption[]): Finding {
+function judgeOptions(idle: readonly IdleOption[]): Finding {
   const check = 'log-options'
   const [first] = idle
   if (first === undefined) return ok(check, 'Every option of a stream or a workspace concerns something.')

@@ -9,11 +9,11 @@ import { type Finding, fault, ok, warning } from './finding.js'
 const CHECK = 'database-migrations'
 
 export interface MigrationFacts {
-  /** Of this program, in order. */
+  /** The migrations of this program, in order. */
   readonly known: readonly string[]
-  /** Of versions before the squash, which a gateway takes over at its start. */
+  /** The migrations of versions before the squash, which a gateway takes over at its start. */
   readonly old: readonly string[]
-  /** Of the database. */
+  /** The migrations of the database. */
   readonly applied: readonly string[]
 }
 
@@ -29,7 +29,7 @@ export async function checkMigrations(probe: DatabaseProbe): Promise<Finding> {
   return judgeMigrations({ known, old, applied: applied.map(({ name }) => name) })
 }
 
-export function judgeMigrations({ known, old, applied }: MigrationFacts): Finding {
+function judgeMigrations({ known, old, applied }: MigrationFacts): Finding {
   const newer = applied.filter(name => !known.includes(name) && !old.includes(name))
   const missing = known.filter(name => !applied.includes(name))
   const program = `Sluice ${packageVersion()}`

@@ -35,7 +35,7 @@ export async function checkRights(probe: DatabaseProbe): Promise<Finding[]> {
     : [...rights, judgeRowLevelSecurity(await rowLevelSecurityOf(probe.database))]
 }
 
-export function judgeRights({
+function judgeRights({
   role,
   database,
   isSuperuser,
@@ -77,7 +77,7 @@ export function judgeRights({
   return [ok(check, `The role ${role} owns the schema sluice${isSuperuser ? ', and is a superuser' : ''}.`)]
 }
 
-export function judgeRowLevelSecurity({ gap, role }: RowLevelSecurity): Finding {
+function judgeRowLevelSecurity({ gap, role }: RowLevelSecurity): Finding {
   const check = 'database-row-level-security'
   if (gap !== undefined) {
     const [reason = gap, ...rest] = gap.split('. ')

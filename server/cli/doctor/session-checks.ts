@@ -21,7 +21,7 @@ export async function checkNotifyQueue(probe: DatabaseProbe): Promise<Finding> {
 }
 
 /** @param use 0 to 1. @param holder the oldest session that idles in a transaction, in words. */
-export function judgeNotifyQueue(use: number, holder: string | null): Finding {
+function judgeNotifyQueue(use: number, holder: string | null): Finding {
   const check = 'database-notify-queue'
   const text = `The queue of NOTIFY is ${(use * 100).toFixed(use < NOTEWORTHY ? 1 : 0)} % full`
   const remedy = `End the session that listens and idles in a transaction (select pg_terminate_backend(PID)). ${
@@ -92,7 +92,7 @@ export async function checkPrepared(probe: DatabaseProbe, oldS: number): Promise
   return judgePrepared(prepared, oldS)
 }
 
-export function judgePrepared([oldest, ...others]: readonly PreparedTransaction[], oldS: number): Finding {
+function judgePrepared([oldest, ...others]: readonly PreparedTransaction[], oldS: number): Finding {
   const check = 'database-prepared-transactions'
   if (oldest === undefined) return ok(check, 'No transaction is prepared and waits for its second phase.')
   const count = others.length === 0 ? '' : ` ${others.length} more wait.`
@@ -121,7 +121,7 @@ export async function checkSlots(probe: DatabaseProbe): Promise<Finding> {
   return judgeSlots(slots)
 }
 
-export function judgeSlots(slots: readonly Slot[]): Finding {
+function judgeSlots(slots: readonly Slot[]): Finding {
   const check = 'database-replication-slots'
   const idle = slots.filter(({ active }) => !active)
   const [worst] = [...idle].sort(
@@ -146,7 +146,7 @@ export interface ConnectionFacts {
   readonly used: number
   /** max_connections without those that are reserved for superusers. */
   readonly most: number
-  /** Of this role; -1: no limit. */
+  /** The connections of this role; -1: no limit. */
   readonly ofRole: { readonly used: number; readonly most: number }
   readonly ofDatabase: { readonly used: number; readonly most: number }
 }
@@ -173,10 +173,7 @@ export async function checkConnections(probe: DatabaseProbe, poolSize: number): 
 const BESIDE_POOL = 8
 
 /** @param poolSize DATABASE_POOL. */
-export function judgeConnections(
-  { used, most, ofRole, ofDatabase }: ConnectionFacts,
-  poolSize: number,
-): Finding {
+function judgeConnections({ used, most, ofRole, ofDatabase }: ConnectionFacts, poolSize: number): Finding {
   const check = 'database-connections'
   const limits = [
     { name: 'max_connections, without the reserved ones,', used, most, how: 'Raise max_connections' },

@@ -3,7 +3,7 @@ import { type CommandEnd, commandExit } from '../../../src/jobs/dialects/command
 import type { Output } from '../terminal.js'
 
 /** The command never started. */
-export const NEVER_STARTED = 125
+const NEVER_STARTED = 125
 /** The gateway refused the request or could not be reached. */
 export const NOT_ASKED = 126
 

@@ -3,7 +3,7 @@
  * a minute for each key (noteUses). If a batch fails, the next one includes its times.
  */
 
-import { databaseFault } from '../../database/database-fault.js'
+import { levelOfOtherFault } from '../../database/database-fault.js'
 import type { Database } from '../../database/pool.js'
 import type { Logger } from '../../logging/logger.js'
 import { BatchedWrites } from '../../process/batched-writes.js'
@@ -27,8 +27,7 @@ export class ApiKeyUses {
       failure: 'Failed to record API key last-used times.',
       everyMs: EVERY_MS,
       logger,
-      // The database watch reports the faults of the database.
-      levelOf: error => (databaseFault(error) ? undefined : 'error'),
+      levelOf: levelOfOtherFault,
       take: () => this.#take(),
       store: uses => noteUses(database, uses),
       putBack: uses => {

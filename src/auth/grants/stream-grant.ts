@@ -18,7 +18,7 @@ export interface Granted {
    * @param changed called when to ask `assertHeldBy` again.
    * @returns a function that stops watching.
    */
-  watch?(changed: () => void): () => void
+  readonly watch?: ((changed: () => void) => () => void) | undefined
 }
 
 export interface StreamGrant extends Granted {
@@ -43,28 +43,51 @@ export interface StreamUse {
  * @param answered the decision at run time, beside the grants; default: it allows all.
  * @throws {Problem} the refusal, if the grants or the decision leave the stream or one of the types out.
  */
-export function grantOn(
-  grants: Grants | undefined,
-  { action, names, types, refusal }: StreamUse,
-  answered?: Answered,
-): StreamGrant {
-  const granted = (grants?.types ?? NamePatterns.ALL).and(answered?.types ?? NamePatterns.ALL)
-  const needed = types.length > 0 ? NamePatterns.of(types) : granted
-  const allows = (given: Grants) =>
-    names.some(name => given[action].matches(name)) && needed.isWithin(given.types)
-  const isDecided = (now: NamePatterns) => now.key !== NamePatterns.NONE.key && needed.isWithin(now)
-  const grant = {
-    within: (wanted: EventFilter | undefined) => bothFilters(EventFilter.ofGranted(granted), wanted),
-    includes: (wanted: readonly string[]) => NamePatterns.of(wanted).isWithin(granted),
-    assertType(type: string) {
-      if (!granted.matches(type)) throw refusal()
-    },
-    assertHeldBy(given: Grants | undefined) {
-      if (given && !allows(given)) throw refusal()
-      if (answered && !isDecided(answered.types)) throw refusal()
-    },
-    ...(answered && { watch: answered.watch }),
-  }
+export function grantOn(grants: Grants | undefined, use: StreamUse, answered?: Answered): StreamGrant {
+  const grant = new GrantOnUse(grants, use, answered)
   grant.assertHeldBy(grants)
   return grant
+}
+
+/** An object without closures, because each open stream keeps one. */
+class GrantOnUse implements StreamGrant {
+  readonly watch: Granted['watch']
+  readonly #use: StreamUse
+  readonly #answered: Answered | undefined
+  readonly #granted: NamePatterns
+  readonly #needed: NamePatterns
+
+  constructor(grants: Grants | undefined, use: StreamUse, answered: Answered | undefined) {
+    this.watch = answered?.watch
+    this.#use = use
+    this.#answered = answered
+    this.#granted = (grants?.types ?? NamePatterns.ALL).and(answered?.types ?? NamePatterns.ALL)
+    this.#needed = use.types.length > 0 ? NamePatterns.of(use.types) : this.#granted
+  }
+
+  within(wanted: EventFilter | undefined): EventFilter | undefined {
+    return bothFilters(EventFilter.ofGranted(this.#granted), wanted)
+  }
+
+  includes(wanted: readonly string[]): boolean {
+    return NamePatterns.of(wanted).isWithin(this.#granted)
+  }
+
+  assertType(type: string): void {
+    if (!this.#granted.matches(type)) throw this.#use.refusal()
+  }
+
+  assertHeldBy(grants: Grants | undefined): void {
+    if (grants && !this.#allows(grants)) throw this.#use.refusal()
+    if (this.#answered && !this.#isDecided(this.#answered.types)) throw this.#use.refusal()
+  }
+
+  #allows(grants: Grants): boolean {
+    const { action, names } = this.#use
+    return names.some(name => grants[action].matches(name)) && this.#needed.isWithin(grants.types)
+  }
+
+  #isDecided(now: NamePatterns): boolean {
+    return now.key !== NamePatterns.NONE.key && this.#needed.isWithin(now)
+  }
 }

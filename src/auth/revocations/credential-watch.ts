@@ -6,8 +6,11 @@ import { endFor, expired } from '../credential-end.js'
 import type { Granted } from '../grants/stream-grant.js'
 import type { Principal } from '../principal.js'
 
-/** The longest delay of setTimeout. */
-const LONGEST_TIMER_MS = 2_147_483_647
+/**
+ * A credential that lasts longer is looked at again. Node keeps a list for each delay of timers that do not keep the process alive, until
+ * that delay has passed, so each request would leave one for as long as its token lasts.
+ */
+const LONGEST_TIMER_MS = 60_000
 
 export interface CredentialWatchOptions {
   readonly principal: Principal

@@ -18,6 +18,11 @@ export class OpenStreams {
     this.#name = name
   }
 
+  // Made once: each open stream keeps them.
+  readonly #onOpened = (admission: Admission): void =>
+    void this.#admissions.set(admission.connection, admission)
+  readonly #onClosed = (admission: Admission): void => void this.#admissions.delete(admission.connection)
+
   /** The permit for a stream that `principal` is about to open; it counts as open once the hub has opened it. */
   admit(principal: Principal, access: readonly Role[], granted?: Granted): Admission {
     return new Admission({
@@ -25,8 +30,8 @@ export class OpenStreams {
       access,
       granted,
       connection: this.#name(),
-      onOpened: admission => this.#admissions.set(admission.connection, admission),
-      onClosed: admission => this.#admissions.delete(admission.connection),
+      onOpened: this.#onOpened,
+      onClosed: this.#onClosed,
     })
   }
 

@@ -19,7 +19,7 @@ export interface DurablePageRequest extends StreamPageRequest {
 
 export interface DurablePage extends PageBody {
   readonly from: Cursor
-  /** The place up to which the client has everything then. */
+  /** The place up to which the client has everything after this page. */
   readonly next: Cursor
   /** Whether that is the end of the stream, as the page was read. */
   readonly isHead: boolean
@@ -38,7 +38,10 @@ export async function readDurablePage(
   database: Database,
   request: DurablePageRequest,
 ): Promise<DurablePageResult> {
-  const handle = await hub.open(request.workspace, request.stream, request.streams)
+  const handle = await hub.open(request.workspace, request.stream, {
+    streams: request.streams,
+    gone: request.gone,
+  })
   if (!handle) return { outcome: 'not-found' }
   try {
     const { cursor, reset } = await hub.starts.resolve(handle.stream, request.from)

@@ -4,7 +4,7 @@
  * the same characters, so Postgres matches it in time linear in the path, whatever the pattern.
  */
 
-export const MAX_PATTERN_LENGTH = 256
+const MAX_PATTERN_LENGTH = 256
 const MAX_WILDCARDS = 16
 /** Characters of stream names, and the asterisk. */
 const PATTERN = /^[A-Za-z0-9._:/*-]+$/

@@ -9,7 +9,7 @@
  * usually done the work. Once a second it also looks for what is due, for new streams, and at the next 500 links in turn, which finds
  * growth whose wake was lost (I6).
  */
-import { databaseFault } from '../../database/database-fault.js'
+import { databaseFault, levelOfOtherFault } from '../../database/database-fault.js'
 import type { Database } from '../../database/pool.js'
 import type { StreamId } from '../../log/event.js'
 import type { Logger } from '../../logging/logger.js'
@@ -23,10 +23,10 @@ const OWN_DELAY_MS = 20
 const OTHERS_DELAY_MS = 150
 /** Streams of one statement. */
 const BATCH = 1_000
-/** Streams that wait; further ones are left to the turns over all links. */
+/** The most streams that wait; further ones are left to the turns over all links. */
 const MAX_WAITING = 20_000
 const LINKS = 500
-/** While no wakes arrive from other processes. */
+/** Links that one turn looks at while no wakes arrive from other processes. */
 const LINKS_WITHOUT_BUS = 5_000
 const CONCURRENCY = 64
 const START: LinkPlace = { uid: 0, path: '' }
@@ -70,8 +70,7 @@ export class Waker {
       everyMs: options.everyMs ?? EVERY_MS,
       firstMs: 0,
       logger: options.logger,
-      // The tailer and the database watch report the faults of the database.
-      levelOf: error => (databaseFault(error) ? undefined : 'error'),
+      levelOf: levelOfOtherFault,
       turn: () => this.#serially(() => this.#turn()),
     })
   }
@@ -92,7 +91,7 @@ export class Waker {
     if (this.#grown.size > 0) this.#lookWithin(isOwn ? OWN_DELAY_MS : OTHERS_DELAY_MS * (1 + Math.random()))
   }
 
-  /** A subscription of this process's requests has changed: there is one, and it may be due. */
+  /** Call this after a request to this process has changed a subscription: there is one, and it may be due. */
   changed(streams: readonly StreamId[] = []): void {
     this.#any = true
     for (const stream of streams) this.#grown.add(stream)

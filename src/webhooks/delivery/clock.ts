@@ -7,8 +7,8 @@ export interface Clock {
   at(time: number, act: () => void): () => void
 }
 
-/** Longer timers fire at once (Node), so a longer wait takes several. */
-const LONGEST_TIMER_MS = 86_400_000
+/** A longer wait takes several. Node keeps a list for each delay of such timers until it has passed, so long ones of all lengths would add up. */
+const LONGEST_TIMER_MS = 60_000
 
 export const systemClock: Clock = {
   now: () => Date.now(),

@@ -1,14 +1,14 @@
 /**
- * Delivers the webhooks of all workspaces: the part that one process has of it. Each endpoint has one deliverer at a time, which
- * holds a lease on it, fenced by an epoch. The processes share the endpoints evenly: each claims up to its share of those that are
- * free, and gives back what it holds beyond that. Leases of a process that is gone expire, and others claim them; a process that
+ * Delivers the webhooks of all workspaces; each process has its share of the endpoints. Each endpoint has one deliverer at a time,
+ * which holds a lease on it, fenced by an epoch. The processes share the endpoints evenly: each claims up to its share of those that
+ * are free, and gives back what it holds beyond that. Leases of a process that is gone expire, and others claim them; a process that
  * stops gives its own back. A process that cannot renew in time, such as without a database, stops delivering before its leases end.
  *
  * Once a second it compares the endpoints that it holds with their rows, in one statement, so that it notices every change by an
  * admin without NOTIFY (I6). Events are not polled for: the hub wakes the endpoints of a stream that grows.
  */
 import limit from 'p-limit'
-import { databaseFault } from '../../database/database-fault.js'
+import { databaseFault, levelOfOtherFault } from '../../database/database-fault.js'
 import { withinDeadline } from '../../process/deadline.js'
 import { PeriodicLoop } from '../../process/periodic-loop.js'
 import { systemClock } from './clock.js'
@@ -81,8 +81,7 @@ export class Deliverer {
       everyMs,
       firstMs: 0,
       logger,
-      // The tailer and the database watch report the faults of the database.
-      levelOf: error => (databaseFault(error) ? undefined : 'error'),
+      levelOf: levelOfOtherFault,
       turn: () => this.#turn(),
     })
     const watch = () => this.#leases.watch()
@@ -125,7 +124,7 @@ export class Deliverer {
   }
 
   /**
-   * Begins no delivery from now on, waits for those under way, stores what has become of them, and gives the leases back.
+   * Begins no delivery from now on, waits for those under way, stores their outcomes, and gives the leases back.
    * @param longestMs after this time requests that are under way are cut. Default 0.
    */
   close(longestMs = 0): Promise<void> {

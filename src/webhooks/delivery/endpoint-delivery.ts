@@ -24,7 +24,7 @@ import { LaneReader } from './lane-reader.js'
 import type { ResetReason } from './reset-message.js'
 
 /** An endpoint to which nothing could be delivered for so long is stopped. */
-export const MOST_DAYS_WITHOUT_SUCCESS = 5
+const MOST_DAYS_WITHOUT_SUCCESS = 5
 const DAY_MS = 86_400_000
 
 export class EndpointDelivery implements LaneHost {
@@ -40,7 +40,8 @@ export class EndpointDelivery implements LaneHost {
 
   /**
    * @param leaseUntil until when it may deliver, in milliseconds of performance.now().
-   * @param loss the log does not continue the cursor, as is known already: the stream is another one of its name.
+   * @param loss a loss that is known already: the stream is another one of its name, so the log does not continue
+   *   the cursor.
    */
   constructor(
     claimed: ClaimedEndpoint,
@@ -67,7 +68,7 @@ export class EndpointDelivery implements LaneHost {
     open('live', { cursor: claimed.cursor, ...(loss && { loss }) })
     const { replay } = claimed
     if (replay) open('replay', { cursor: replay.cursor, to: replay.to.position })
-    // A try that was under way when the replay was stopped.
+    // The replay was stopped while tries were under way, which have left these: settle them.
     else if (waitingIn('replay').length > 0) this.#change({ settled: waitingIn('replay') })
     if (waitingIn('retry').length > 0) open('retry')
     if (claimed.endpoint.secrets.length === 0) this.#stop({ to: 'paused', reason: 'secret-unreadable' })
@@ -119,7 +120,7 @@ export class EndpointDelivery implements LaneHost {
     for (const lane of this.#lanes.values()) lane.noteProgress()
   }
 
-  /** Begins nothing more. Resolves when nothing is under way. */
+  /** Begins no further delivery. Resolves when none is under way. */
   close(): Promise<void> {
     if (this.#state === 'open') {
       this.#state = 'closing'
@@ -131,7 +132,7 @@ export class EndpointDelivery implements LaneHost {
     return this.underWay === 0 ? Promise.resolve() : new Promise(resolve => this.#waitingForEnd.add(resolve))
   }
 
-  /** The lease is lost, or the process must end: nothing is noted any more, and what is under way is cut. */
+  /** The lease is lost, or the process must end: requests under way are aborted, and nothing is noted any more. */
   lose(): void {
     void this.close()
     this.#state = 'lost'

@@ -8,7 +8,7 @@ import type { ClaimedEndpoint, DeliveryRows } from './delivery-rows.js'
 import type { DeliveryTally } from './delivery-tally.js'
 import type { HeldEndpoint } from './held-endpoint.js'
 
-/** A lease counts as lost so long before its end, as a share of it, because the process may be busy. */
+/** A lease counts as lost this share of its duration before its end, because the process may be busy. */
 const MARGIN = 0.1
 /** Endpoints that one turn claims at most. */
 const MOST_CLAIMED = 500
@@ -55,25 +55,25 @@ export class EndpointLeases {
     if (own.length < share) await this.#claim(share - own.length)
   }
 
-  /** Takes leases for lost that end soon, without the database. */
+  /** Treats leases that end soon as lost. Does not ask the database. */
   watch(): void {
     const margin = this.#options.leaseMs * MARGIN
     for (const endpoint of [...this.#held.values()])
       if (performance.now() > endpoint.leaseUntil - margin) this.#lose(endpoint)
   }
 
-  /** The epochs of these endpoints are others by now. */
+  /** Treats these endpoints as lost: they are gone, they have other epochs by now, or their changes cannot be stored. */
   refused(ids: readonly string[]): void {
     for (const id of ids) this.#lose(this.#held.get(id))
   }
 
-  /** An attempt has stopped this endpoint. */
+  /** Gives back an endpoint that an attempt has stopped. */
   giveBackId(id: ConsumerId): void {
     const endpoint = this.#held.get(id)
     if (endpoint) void this.giveBack(endpoint)
   }
 
-  /** Begins nothing more for it, stores what is noted, and ends the lease. */
+  /** Begins no further delivery for it, stores what is noted, and ends the lease. */
   async giveBack(endpoint: HeldEndpoint): Promise<void> {
     const { rows, node, stored } = this.#options
     await endpoint.close()
@@ -85,7 +85,7 @@ export class EndpointLeases {
     this.#forget(endpoint)
   }
 
-  /** The same for all. @param over cuts what is still under way. */
+  /** Gives back all endpoints. @param over aborts the requests that are still under way. */
   async giveBackAll(over: AbortSignal): Promise<void> {
     const { rows, node, stored } = this.#options
     const all = [...this.#held.values()]
@@ -150,7 +150,11 @@ export class EndpointLeases {
     this.#lostSome = false
     const leaseUntil = performance.now() + leaseMs
     const claimed = await rows.claim(node, Math.min(most, MOST_CLAIMED), leaseMs)
-    for (const one of claimed) this.#held.set(one.id, open(one, leaseUntil))
+    for (const one of claimed) {
+      // After a step of the database's clock a lease may seem to have ended that this process still has: two would deliver at once.
+      this.#lose(this.#held.get(one.id))
+      this.#held.set(one.id, open(one, leaseUntil))
+    }
     tally.claimed += claimed.length
     if (claimed.length > 0) logger.info({ webhooks: claimed.length }, 'Claimed webhooks.')
   }

@@ -8,7 +8,7 @@
  * Before it is opened again, everything that was noted of it is stored, and its row is read. Each opening is of one row, one
  * stream and one set of lanes.
  */
-import { elapsed } from '../../process/deadline.js'
+import { aborted, elapsed } from '../../process/deadline.js'
 import type { ClaimedEndpoint } from './delivery-rows.js'
 import type { DeliveryServices } from './delivery-services.js'
 import { EndpointDelivery } from './endpoint-delivery.js'
@@ -22,13 +22,13 @@ export interface HeldEndpointOptions {
   readonly watches: StreamWatches
   /** The endpoint as it is stored now, with all that was noted; undefined if it is no longer ours, or not active. */
   reread(held: ClaimedEndpoint): Promise<ClaimedEndpoint | undefined>
-  /** It is no longer to be delivered. */
+  /** The endpoint is no longer delivered here. */
   onGone(held: HeldEndpoint): void
 }
 
 export class HeldEndpoint {
   claimed: ClaimedEndpoint
-  /** Until when the lease is ours, in milliseconds of performance.now(). */
+  /** When the lease ends, in milliseconds of performance.now(). */
   leaseUntil: number
   readonly #options: HeldEndpointOptions
   readonly #over = new AbortController()
@@ -57,19 +57,19 @@ export class HeldEndpoint {
     return !this.#delivery || this.#delivery.underWay + this.#delivery.waiting === 0
   }
 
-  /** Something has changed: what is under way is finished, then it continues as it is stored. */
+  /** Call this after a change: deliveries under way are finished, then the endpoint is read again and continues. */
   reopen(): void {
     this.#opening.abort()
   }
 
-  /** Begins nothing more. Resolves when nothing is under way. */
+  /** Begins no further delivery. Resolves when none is under way. */
   async close(): Promise<void> {
     const delivery = this.#delivery
     this.#end()
     await delivery?.close()
   }
 
-  /** The lease is lost: what is under way is cut. */
+  /** The lease is lost: requests under way are aborted. */
   lose(): void {
     this.#delivery?.lose()
     this.#end()
@@ -85,7 +85,7 @@ export class HeldEndpoint {
     const { services, onGone } = this.#options
     while (!this.isEnding) {
       try {
-        // Also if the last reading has failed: what was delivered since then is not in `claimed`.
+        // Read again after a failed read too: `claimed` is still older than what was delivered since.
         if (this.#opening.signal.aborted && !(await this.#reread())) return onGone(this)
         await this.#deliver()
       } catch (error) {
@@ -103,12 +103,12 @@ export class HeldEndpoint {
       throw error
     })
     if (claimed) this.claimed = claimed
-    // It may have ended meanwhile.
+    // The endpoint may have ended meanwhile.
     if (this.isEnding) opening.abort()
     return claimed !== undefined
   }
 
-  /** Resolves when it is to be opened again, or is over. */
+  /** Resolves when the endpoint is to be opened again, or is over. */
   async #deliver(): Promise<void> {
     const { services, watches } = this.#options
     const { workspace, stream: name, streamId } = this.claimed.endpoint
@@ -141,9 +141,4 @@ export class HeldEndpoint {
       leave()
     }
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
-  return new Promise(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
 }

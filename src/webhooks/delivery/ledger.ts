@@ -1,14 +1,15 @@
 /**
- * Stores what has become of deliveries: attempts, cursors, next tries, states. One write at a time; everything that is noted
+ * Stores the outcomes of deliveries: attempts, cursors, next tries, states. One write at a time; everything that is noted
  * meanwhile is the next one, so the writes are as large as the database is slow, and a single outcome waits for nothing.
  *
  * An outcome is noted after the receiver has answered, so a process that is killed in between sends again what it had not stored
  * (at-least-once, with the same `webhook-id`). A write that fails is tried again; while much is not stored, deliveries pause.
  */
+import { setMaxListeners } from 'node:events'
 import { databaseFault } from '../../database/database-fault.js'
 import type { Logger } from '../../logging/logger.js'
 import { Backoff } from '../../process/backoff.js'
-import { elapsed } from '../../process/deadline.js'
+import { aborted, elapsed, signalOrDeadline } from '../../process/deadline.js'
 import type { AttemptRecord } from '../delivery-records.js'
 import type { DeliveryBatch, EndpointChange } from './delivery-rows.js'
 import { mergedChange } from './merged-change.js'
@@ -20,7 +21,7 @@ const RETRY_MS = { minMs: 50, maxMs: 2_000 }
 export interface LedgerOptions {
   readonly logger: Logger
   record(batch: DeliveryBatch): Promise<readonly string[]>
-  /** The epoch of these endpoints is another by now, or they cannot be stored. */
+  /** These endpoints have other epochs by now, or their changes cannot be stored. */
   onRefused(ids: readonly string[]): void
   /** There is room again. */
   onRoom(): void
@@ -38,6 +39,8 @@ export class Ledger {
 
   constructor(options: LedgerOptions) {
     this.#options = options
+    // Each endpoint may wait for a flush.
+    setMaxListeners(0, this.#over.signal)
   }
 
   get full(): boolean {
@@ -61,14 +64,18 @@ export class Ledger {
 
   /** Resolves when everything that was noted until now is stored, or after `ms`. @returns whether it is. */
   async flush(ms: number): Promise<boolean> {
-    const late = elapsed(ms, this.#over.signal, { ref: false }).then(() => 'late')
-    while (!this.empty && !this.#over.signal.aborted) {
-      if ((await Promise.race([this.#writing, late])) === 'late') break
+    if (this.empty) return true
+    const { signal, release } = signalOrDeadline(this.#over.signal, ms)
+    const late = aborted(signal)
+    try {
+      while (!this.empty && !signal.aborted) await Promise.race([this.#writing, late])
+      return this.empty
+    } finally {
+      release()
     }
-    return this.empty
   }
 
-  /** Gives up what is not stored. */
+  /** Drops everything that is not stored. */
   close(): void {
     this.#over.abort()
   }

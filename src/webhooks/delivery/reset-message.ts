@@ -9,7 +9,7 @@ import type { Reset } from '../../hub/start.js'
 import type { Bounds } from '../../log/log.js'
 import type { Message } from '../sending/message.js'
 
-export const RESET_TYPE = 'sluice.reset'
+const RESET_TYPE = 'sluice.reset'
 
 export type ResetReason = Exclude<Reset['reason'], 'unknown-id'>
 

@@ -2,8 +2,10 @@
  * The streams of the endpoints that this process holds: one handle of the hub for each distinct stream, however many endpoints it
  * has. When the stream grows, is restarted or has changed events, its endpoints are woken; nobody polls.
  */
-import type { Hub, StreamHandle } from '../../hub/hub.js'
+import type { Hub } from '../../hub/hub.js'
 import type { Follower, HubStream } from '../../hub/hub-stream.js'
+import type { StreamHandle } from '../../hub/open-streams.js'
+import { aborted } from '../../process/deadline.js'
 
 export interface StreamFollower {
   wake(): void
@@ -71,7 +73,7 @@ export class StreamWatches {
     return watch
   }
 
-  /** The next endpoint opens the stream of this name that there is then. */
+  /** Forgets a watch, so that the next endpoint opens the stream that has this name then. */
   #forget(key: string, watch: Watch): void {
     if (this.#watches.get(key) === watch) this.#watches.delete(key)
   }
@@ -97,7 +99,7 @@ async function watchStream(
     await stream.grown(over)
     if (!over.aborted) each(one => one.wake())
   }
-  if (!over.aborted) await new Promise(resolve => over.addEventListener('abort', resolve))
+  await aborted(over)
   stream.followers.delete(follower)
   release()
 }

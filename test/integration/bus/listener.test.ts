@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { Listener } from '../../../src/bus/listener.js'
 import { WAKE_CHANNEL } from '../../../src/bus/wake-text.js'
 import { createDatabase } from '../../harness/database.js'
+import { patient } from '../../harness/patience.js'
 import { type PostgresProxy, startProxy } from '../../harness/postgres-proxy.js'
 import { until } from '../../harness/until.js'
 
@@ -252,7 +253,7 @@ function begin(t: Test, proxy: PostgresProxy) {
     url: proxy.url,
     canary: CANARY,
     canaryEveryMs: 50,
-    canaryDeadlineMs: 500,
+    canaryDeadlineMs: patient(500),
     onPayload: payload => payloads.push(payload),
     onListening: () => {
       ups += 1

@@ -18,9 +18,10 @@ export async function call(
   path: string,
   body?: object,
   headers: Readonly<Record<string, string>> = as('editor'),
+  signal: AbortSignal | null = null,
 ): Promise<Answer> {
   const response = await fetch(`${url}/api/consumers/${path}`, {
-    method,
+    ...{ method, signal },
     headers: {
       ...headers,
       ...(body && { 'content-type': 'application/json' }),
@@ -59,13 +60,11 @@ export async function openWhenFree(t: Test, gateway: Gateway, name: string): Pro
   }
 }
 
-/** A page of it; `path` is its name and the query. */
-export function page(gateway: Gateway, path: string): Promise<Answer> {
+/** A page of it; `path` is its name and the query. @param gone ends the request. */
+export function page(gateway: Gateway, path: string, gone?: AbortSignal): Promise<Answer> {
   const [name, query] = path.split('?')
-  return call(gateway, 'GET', `${name}/events${query ? `?${query}` : ''}`, undefined, {
-    ...as('editor'),
-    accept: 'application/json',
-  })
+  const headers = { ...as('editor'), accept: 'application/json' }
+  return call(gateway, 'GET', `${name}/events${query ? `?${query}` : ''}`, undefined, headers, gone)
 }
 
 export function acknowledge(gateway: Gateway, name: string, id = '', epoch?: number): Promise<Answer> {

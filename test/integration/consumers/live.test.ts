@@ -27,6 +27,7 @@ t.test('consumers', async t => {
       consumer: { name: 'own', epoch: 1, ack_timeout_ms: 60_000, max_in_flight: 10 },
       ignored: ['from', 'lastEventId', 'Last-Event-ID'],
     })
+    await until('it is live', async () => (await clients(first, 'own'))[0]?.state === 'live')
     t.match(await clients(first, 'own'), [
       { consumer: { name: 'own', epoch: 1 }, state: 'live', stream: 'feed' },
     ])
@@ -57,10 +58,11 @@ t.test('consumers', async t => {
     await streamWith(stream, 6)
     t.strictSame(numbers(stream).slice(0, 6), [1, 2, 3, 1, 2, 3])
     await acknowledge(second, 'again', ids[0])
-    await stream.until(found => found.length > 0 && numbers(stream).includes(4), 'thing.made')
-    const before = numbers(stream).length
-    await streamWith(stream, before + 3)
-    t.strictSame(numbers(stream).slice(before, before + 3), [2, 3, 4])
+    await stream.until(() => numbers(stream).includes(4), 'thing.made')
+    // On a busy machine the next round is there with it.
+    const next = numbers(stream).indexOf(4) + 1
+    await streamWith(stream, next + 3)
+    t.strictSame(numbers(stream).slice(next, next + 3), [2, 3, 4])
   })
 
   t.test('one client holds it; another takes over when it is gone, or with takeover=true', async t => {
@@ -155,7 +157,10 @@ t.test('consumers', async t => {
   t.test('the cursor moves over events that the filter leaves out', async t => {
     await create(first, 'filtered', { types: 'no.such' })
     const holder = await open(t, first, 'filtered')
-    await holder.until(1)
+    await until(
+      'it has passed over the events',
+      async () => (await clients(first, 'filtered'))[0]?.cursor === ids[5],
+    )
 
     holder.close()
     await openWhenFree(t, first, 'filtered')
@@ -205,11 +210,12 @@ t.test('consumers', async t => {
       t.ok(await holder.ended())
       t.match(await acknowledge(second, 'deleted', '0', consumerOf(holder).epoch), { status: 200 })
       await until('it is free, and there is no stream', async () => (await statusOf(t, 'deleted')) === 404)
-      await until('the row knows of the loss', async () => {
+      // Not in the row: the lag watch clears the loss there once the client has acknowledged it.
+      await until('the workspace knows of the loss', async () => {
         const { rows } = await pool.query(
-          `select cursor_position, lost_at from sluice.consumers where name = 'deleted'`,
+          `select from sluice.events where type = 'consumer.lagging' and data::jsonb @> '{"consumer":"deleted","lost":true}'`,
         )
-        return rows[0]?.cursor_position === 0 && rows[0].lost_at !== null
+        return rows.length === 1
       })
       await publish(first, COUNT(3), { stream: 'brief' })
       const next = await openWhenFree(t, first, 'deleted')
@@ -246,8 +252,9 @@ t.test('consumers', async t => {
       headers: { ...as('admin'), 'content-type': 'application/json' },
       body: JSON.stringify({ reason: 'erased' }),
     })
-    const before = holder.messages.length
-    await holder.until(found => found.slice(before).filter(message => message.id === id).length > 1)
+    // What was on its way before the redaction comes first.
+    const isRedacted = ({ data }: { data: string }) => JSON.parse(data).redacted === true
+    await holder.until(found => found.some(message => message.id === id && isRedacted(message)))
 
     t.match(JSON.parse(holder.messages.findLast(message => message.id === id)?.data ?? ''), {
       redacted: true,
@@ -297,9 +304,15 @@ async function streamWith<Stream extends Awaited<ReturnType<typeof open>>>(strea
   return stream
 }
 
+interface Client {
+  readonly consumer: { readonly name: string } | null
+  readonly state: string
+  readonly cursor: string | null
+}
+
 /** The clients of this process that hold the consumer. */
-async function clients({ url }: Gateway, name: string): Promise<object[]> {
+async function clients({ url }: Gateway, name: string): Promise<Client[]> {
   const response = await fetch(`${url}/api/clients`, { headers: as('admin') })
-  const { clients } = (await response.json()) as { clients: { consumer: { name: string } | null }[] }
+  const { clients } = (await response.json()) as { clients: Client[] }
   return clients.filter(({ consumer }) => consumer?.name === name)
 }

@@ -48,7 +48,7 @@ import * as log from '../../../src/log/log.js'
 import { readNewest, readNthNewest } from '../../../src/log/newest.js'
 import { eventSweep, idempotencyKeySweep } from '../../../src/log/retention.js'
 import { isKeyStored } from '../../../src/log/stored-key.js'
-import { countBeyond, readTails } from '../../../src/log/tails.js'
+import { countBeyond, readChangedTails, readTails } from '../../../src/log/tails.js'
 import { redactEvents } from '../../../src/redaction/redactions.js'
 import { deletedStreamSweep } from '../../../src/streams/deleted-stream-sweep.js'
 import {
@@ -205,6 +205,12 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
       for (const after of [head, { ...head, position: first }])
         await readTails(session, [{ streamId: stream, after }], 10, 100_000)
     },
+    'read the tails of many streams': async () => {
+      const after = await log.readHead(session, stream)
+      const heads = new Array(100).fill({ streamId: stream, after })
+      const changed = { streamId: stream, after: { ...after, position: first } }
+      await readChangedTails(session, [...heads, changed], 10, 100_000)
+    },
     'read a filtered page': () => readFilteredPage(session, stream, 0 as Position, 5 as Position, WANTED, 10),
     'read a page filtered by content': () =>
       readFilteredPage(session, stream, 0 as Position, 5 as Position, CONDITION, 10),
@@ -273,7 +279,7 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
     'count the usage': async () => {
       await takeCount(session, randomUUID())
       const { totals } = await countPart(session, 0, 10, 1_000)
-      await storeUsage(session, totals, new Date())
+      await storeUsage(session, totals ?? '[]', new Date())
       await readUsage(session, WORKSPACE)
     },
     'a key that is stored': () => isKeyStored(session, WORKSPACE, 'ada', 'again'),

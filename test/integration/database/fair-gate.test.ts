@@ -1,5 +1,7 @@
 /** I5: one workspace never takes all database connections of a gateway. */
+import { Writable } from 'node:stream'
 import t from 'tap'
+import { gateOf } from '../../../src/database/fair-gate.js'
 import type { Database } from '../../../src/database/pool.js'
 import { createDatabase } from '../../harness/database.js'
 import { openStream } from '../../harness/event-stream.js'
@@ -35,6 +37,62 @@ t.test('a workspace whose requests wait in the database leaves a connection to t
     (await Promise.all(changes)).map(({ status }) => status),
     [200, 200, 200, 200],
   )
+})
+
+const WAITING = {
+  stream: ['events?stream=none', 'text/event-stream'],
+  'stream that is open here': ['events?stream=idle', 'text/event-stream'],
+  'long poll': ['events?stream=none&wait=20s', 'application/json'],
+  'long poll of a stream that is followed': ['events?stream=followed&wait=20s', 'application/json'],
+}
+
+t.test('a request whose client has gone leaves the line at once, and gives its slot back', async t => {
+  const lines: string[] = []
+  const log = new Writable({
+    write(line, _, done) {
+      lines.push(String(line))
+      done()
+    },
+  })
+  const gateway = await startGateway(t, { env: { DATABASE_POOL: '3', LOG_LEVEL: 'info' }, log })
+  const { streamSlots, hub, database } = gateway.app
+  for (const stream of ['idle', 'followed']) await publish(gateway, { type: 'a', data: {} }, { stream })
+  const open = (stream: string) =>
+    openStream(t, `${gateway.url}/api/events?stream=${stream}`, { headers: as('editor') })
+  const [idle] = [await open('idle'), await open('followed')]
+  idle.close()
+  await until('one stream is idle', () => hub.subscriptions.size === 1)
+  let free = () => {}
+  const held = new Promise<void>(resolve => {
+    free = resolve
+  })
+  // All that the workspace may have, for streams and for pages.
+  const works = [hub.starts.database, database].flatMap(pool =>
+    [1, 2].map(() => gateOf(pool).run('acme', () => held)),
+  )
+
+  for (const [what, [path = '', accept = '']] of Object.entries(WAITING)) {
+    const leaving = new AbortController()
+    const request = fetch(`${gateway.url}/api/${path}`, {
+      headers: { ...as('viewer'), accept },
+      signal: leaving.signal,
+    }).catch(() => undefined)
+    await until(`the ${what} waits`, () => streamSlots.holders.principal === 2)
+    leaving.abort()
+    await request
+    await until(`the ${what} has left`, () => streamSlots.holders.principal === 1)
+  }
+
+  t.equal(hub.tally.refused.limit, 0, 'none has waited until it was refused')
+  t.notMatch(lines.join(''), /database-busy/)
+  free()
+  await Promise.all(works)
+  const answer = await fetch(`${gateway.url}/api/clients/refused`, { headers: as('admin') })
+  const { refused } = (await answer.json()) as { refused: readonly Record<string, unknown>[] }
+  t.match(refused, [
+    { stream: 'idle', reason: 'client' },
+    { stream: 'none', reason: 'client' },
+  ])
 })
 
 const COSTLY = {

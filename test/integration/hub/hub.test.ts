@@ -1,4 +1,6 @@
 import t, { type Test } from 'tap'
+import { admitStream } from '../../../src/hub/stream-admission.js'
+import { sse } from '../../../src/sse/encoding.js'
 import { movableClock } from '../../harness/clock.js'
 import { type EventStream, openStream } from '../../harness/event-stream.js'
 import { observed, startHub, type TestHubOptions } from '../../harness/hub.js'
@@ -65,6 +67,61 @@ t.test('a stream stays open for a while after its last client, and as long as it
   const third = await hub.open('acme', 'feed')
   for (const handle of [second, third]) handle?.release()
   t.equal(statements('sluice-ensure-stream'), 1)
+})
+
+t.test('the look-up of a stream that takes long holds up no client of another stream', async t => {
+  let answer = () => {}
+  const answered = new Promise<void>(resolve => {
+    answer = resolve
+  })
+  let isSlow = false
+  const { hub, url } = await startHub(t, {
+    heartbeatMs: 10,
+    reading: database =>
+      observed(database, name => (isSlow && name === 'sluice-ensure-stream' ? answered : undefined)),
+  })
+  const client = await openStream(t, url)
+  await client.until(1, 'heartbeat')
+  isSlow = true
+  const opening = hub.open('globex', 'feed')
+  t.teardown(answer)
+
+  const heartbeats = client.messages.length
+  await client.until(found => found.length > heartbeats + 2)
+  answer()
+
+  t.ok(await opening)
+})
+
+t.test('nothing is read for a client that has gone', async t => {
+  const { hub, append } = await startHub(t)
+  await append(1)
+  await hub.open('acme', 'feed')
+  const resolve = t.capture(hub.starts, 'resolve', hub.starts.resolve)
+  const leaving = new AbortController()
+  const request = { workspace: 'acme', stream: 'feed', encoding: sse, from: { at: 'beginning' } } as const
+  const fails = () => t.fail('It is gone.') as never
+  const host = { authorize: async () => leaving.abort(), openSink: fails }
+  const gone = { ...request, gone: leaving.signal }
+
+  t.same(await admitStream(hub, gone, host), { outcome: 'gone' })
+  t.same(await admitStream(hub, { ...gone, opening: fails }, host), { outcome: 'gone' })
+  t.strictSame(resolve(), [])
+})
+
+t.test('the clients of a stream learn of its end if a reader finds another stream of its name', async t => {
+  const { hub, pool } = await startHub(t)
+  const create = () => pool.query(`select sluice.ensure_stream('acme', 'orders')`)
+  await create()
+  const first = await hub.open('acme', 'orders')
+  await pool.query(`delete from sluice.streams where name = 'orders'`)
+  await create()
+
+  const second = await hub.open('acme', 'orders', { streams: { exact: ['orders'], prefixes: [] } })
+
+  t.not(second?.stream.id, first?.stream.id)
+  t.ok(first?.stream.deleted)
+  t.notOk(second?.stream.deleted)
 })
 
 t.test('the tailer stops reading a stream that has had no handle for a while', async t => {

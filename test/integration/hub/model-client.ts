@@ -39,6 +39,11 @@ export class ModelClient {
     return this.#socket !== undefined && !this.#socket.destroyed && !this.#socket.writableEnded
   }
 
+  /** Whether it has never connected. */
+  get isNew(): boolean {
+    return this.#opening === 0
+  }
+
   get atHead(): boolean {
     return this.#last !== undefined && this.#subscription?.cursor.eventId === this.#options.log.head.eventId
   }
@@ -122,13 +127,9 @@ export class ModelClient {
   }
 
   #take(block: string): void {
-    const field = (name: string) =>
-      block
-        .split('\n')
-        .find(line => line.startsWith(`${name}: `))
-        ?.slice(name.length + 2)
     const { log, filter, note, name, isExact } = this.#options
-    const [event, id] = [field('event'), field('id')]
+    const event = fieldOf(block, 'event: ')
+    const id = fieldOf(block, 'id: ')
     if (id === undefined) {
       if (event !== undefined && event !== 'server.state' && this.#lastId !== undefined)
         note(`${name} got ${event} without an id`)
@@ -144,9 +145,17 @@ export class ModelClient {
       note(`${name} got ${event} ${id}, which does not continue ${this.#lastId}`)
     else if (last && place.eventId === last.eventId && place.event && event === place.type)
       note(`${name} got ${id} twice`)
-    else if (place.event && event === place.type && field('data') !== place.event.data)
+    else if (place.event && event === place.type && fieldOf(block, 'data: ') !== place.event.data)
       note(`${name} got other data of ${id}`)
     this.#last = place
     this.#lastId = id
   }
+}
+
+/** The first line of a block that begins so, without that beginning. */
+function fieldOf(block: string, mark: string): string | undefined {
+  const at = `\n${block}`.indexOf(`\n${mark}`)
+  if (at < 0) return undefined
+  const end = block.indexOf('\n', at)
+  return block.slice(at + mark.length, end < 0 ? undefined : end)
 }

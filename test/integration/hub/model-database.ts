@@ -21,6 +21,25 @@ interface Held {
   answer(how: Answer): void
 }
 
+/** The events of a statement that appends, and the number of the request of each. */
+interface Appended {
+  readonly of: readonly number[]
+  readonly types: readonly string[]
+  readonly data: readonly string[]
+}
+
+const APPENDS: Readonly<Record<string, (values: never) => Appended>> = {
+  'sluice-append-requests': (values: unknown[]) => {
+    const [of, types, data] = values.slice(5) as [number[], string[], string[]]
+    return { of, types, data }
+  },
+  'sluice-append-request': ([, , , type, data]: [string, string, string, string, string]) => ({
+    of: [1],
+    types: [type],
+    data: [data],
+  }),
+}
+
 /** Statements whose pages may be cut by their bytes at any event. */
 const PAGES = ['sluice-read-page', 'sluice-read-tails']
 
@@ -31,6 +50,8 @@ export class ModelDatabase {
   readonly held: Held[] = []
   /** Leads to a server that has not seen the last loss. */
   isBehind = false
+  /** How many statements were answered with an error. */
+  failures = 0
 
   constructor(log: ModelLog, onAppend: (committed: Committed) => void) {
     this.#log = log
@@ -61,7 +82,8 @@ export class ModelDatabase {
   }
 
   #query({ name, values }: Statement, reading: boolean): Promise<{ rows: object[] }> {
-    if (name === 'sluice-append-requests') return this.#commit(values)
+    const append = APPENDS[name]
+    if (append) return this.#commit(name, append(values))
     const run = () => this.#log.answer(name, values, reading && this.isBehind)
     if (!this.#holds) return Promise.resolve().then(() => ({ rows: run() }))
     const early = run()
@@ -73,10 +95,10 @@ export class ModelDatabase {
   }
 
   /** `early`: the predecessor is not known; `short`: it has happened, but the answer is lost; `failed`: it has not happened. */
-  #commit(values: never): Promise<{ rows: object[] }> {
-    if (!this.#holds) return Promise.resolve().then(() => ({ rows: this.#append(values, true) }))
-    return this.#hold('sluice-append-requests', (how, resolve, reject) => {
-      const rows = how === 'failed' ? [] : this.#append(values, how !== 'early')
+  #commit(name: string, appended: Appended): Promise<{ rows: object[] }> {
+    if (!this.#holds) return Promise.resolve().then(() => ({ rows: this.#append(appended, true) }))
+    return this.#hold(name, (how, resolve, reject) => {
+      const rows = how === 'failed' ? [] : this.#append(appended, how !== 'early')
       if (how === 'failed' || how === 'short') reject(connectionLost())
       else resolve(rows)
     })
@@ -87,13 +109,16 @@ export class ModelDatabase {
     answer: (how: Answer, resolve: (rows: object[]) => void, reject: (error: Error) => void) => void,
   ): Promise<{ rows: object[] }> {
     return new Promise((resolve, reject) => {
-      this.held.push({ name, answer: how => answer(how, rows => resolve({ rows }), reject) })
+      const fail = (error: Error) => {
+        this.failures += 1
+        reject(error)
+      }
+      this.held.push({ name, answer: how => answer(how, rows => resolve({ rows }), fail) })
     })
   }
 
   /** One row for each event; the data is stored as it is. */
-  #append(values: never, knowsPrevious: boolean): object[] {
-    const [of, types, data] = (values as unknown[]).slice(5) as [number[], string[], string[]]
+  #append({ of, types, data }: Appended, knowsPrevious: boolean): object[] {
     const committed = this.#log.change(0, types, data)
     this.#onAppend(committed)
     return committed.events.map(({ position, eventId, at }, index) => ({

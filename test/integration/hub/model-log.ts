@@ -2,7 +2,6 @@
  * A log in memory that answers the statements of src/log/ as the database does, and that can lose its tail. It remembers
  * every event that it ever had, with the event before it, so it knows which event continues which, even after a loss.
  */
-import { randomUUID } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Database } from '../../../src/database/pool.js'
 import type { Committed } from '../../../src/log/committed.js'
@@ -30,9 +29,12 @@ export class ModelLog {
   #now: Snapshot
   /** The log before its last loss. */
   #lost: Snapshot
+  #ids = 0
+  /** Statements that the product has sent and that have no answer here: they fail, as they would nowhere else. */
+  readonly unanswered = new Set<string>()
 
   constructor() {
-    const base = { position: 0 as Position, eventId: randomUUID() }
+    const base = { position: 0 as Position, eventId: this.#newId() }
     this.#now = { base, events: [] }
     this.#lost = this.#now
     this.known.set(formatEventId(0 as Position, base.eventId), {
@@ -77,9 +79,10 @@ export class ModelLog {
     const kept = events.slice(0, Math.max(0, events.length - losing))
     const first = kept.length
     let last = headOf({ base, events: kept })
+    let before = this.known.get(formatEventId(last.position, last.eventId))
     const previous = last.eventId
     for (const [index, type] of types.entries()) {
-      const eventId = randomUUID()
+      const eventId = this.#newId()
       const event = {
         position: (last.position + 1) as Position,
         eventId,
@@ -87,9 +90,10 @@ export class ModelLog {
         type,
         data: data?.[index] ?? `{"id":"${eventId}","x":"${'x'.repeat(type === 'large' ? 20_000 : 10)}"}`,
       }
-      const before = this.known.get(formatEventId(last.position, last.eventId))
-      this.known.set(formatEventId(event.position, event.eventId), { ...event, event, before })
+      const known: Known = { position: event.position, eventId, type, event, before }
+      this.known.set(formatEventId(event.position, eventId), known)
       kept.push(event)
+      before = known
       last = event
     }
     this.#now = { base, events: kept }
@@ -106,7 +110,10 @@ export class ModelLog {
   /** The rows that the log returns now, or that it would have returned before its last loss. */
   answer(name: string, values: never, beforeLoss = false): object[] {
     const answer = ANSWERS[name]
-    if (!answer) throw new Error(`The model has no answer to ${name}.`)
+    if (!answer) {
+      this.unanswered.add(name)
+      throw new Error(`The model has no answer to ${name}.`)
+    }
     return answer(values, beforeLoss ? this.#lost : this.#now)
   }
 
@@ -122,6 +129,13 @@ export class ModelLog {
       return { rows }
     }
     return { query, options: { max: 1 } } as unknown as Database
+  }
+
+  /** The same ones in each run of the same steps. Their first 30 bits, which clients see, differ. */
+  #newId(): string {
+    this.#ids += 1
+    const scattered = Math.imul(this.#ids, 0x9e3779b1) >>> 0
+    return `${scattered.toString(16).padStart(8, '0')}-0000-4000-8000-${this.#ids.toString(16).padStart(12, '0')}`
   }
 }
 
@@ -158,8 +172,11 @@ function after({ base, events }: Snapshot, position: Position, limit: number): r
 }
 
 function rowsOf(anchor: string | undefined, events: readonly StoredEvent[]): object[] {
-  const row = { anchor: anchor ?? null }
-  return events.length > 0 ? events.map(event => ({ ...row, ...event })) : [{ ...row, position: null }]
+  const known = anchor ?? null
+  if (events.length === 0) return [{ anchor: known, position: null }]
+  return events.map(({ position, eventId, at, type, data }) => {
+    return { anchor: known, position, eventId, at, type, data }
+  })
 }
 
 const ANSWERS: Readonly<Record<string, Answer>> = {
@@ -189,7 +206,9 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
     log,
   ) => {
     const lost = placeIn(log, position) !== id
-    const events = after(log, position, limit).map(event => ({ streamId, lost: false, ...event }))
+    const events = after(log, position, limit).map(({ position, eventId, at, type, data }) => {
+      return { streamId, lost: false, position, eventId, at, type, data }
+    })
     return lost ? [{ streamId, lost, position: null }, ...events] : events
   },
 }

@@ -53,7 +53,7 @@ const TYPE = fc.oneof(
 )
 const TYPES = fc.oneof(
   {
-    weight: 40,
+    weight: 160,
     arbitrary: fc.array(TYPE, {
       minLength: 1,
       maxLength: 4,

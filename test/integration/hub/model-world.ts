@@ -71,6 +71,8 @@ export class ModelWorld {
   /** A request to publish; its answer is checked when it comes. */
   publish(n: number, types: readonly string[]): void {
     const losses = this.#rises
+    const { database } = this.gateway(n)
+    const { failures } = database
     const events = types.map(type => ({
       type,
       data: type === 'huge' ? HUGE : `{"n":${this.log.known.size}}`,
@@ -87,7 +89,10 @@ export class ModelWorld {
               this.violations.push(`${formatEventId(position, eventId)} was acknowledged and is not stored`)
           }
         },
-        () => {},
+        error => {
+          if (database.failures === failures)
+            this.violations.push(`a publish failed, and nothing did: ${error}`)
+        },
       )
   }
 
@@ -141,12 +146,16 @@ export class ModelWorld {
       if (n === 0) this.releaseWire()
     }
     this.commit(0, ['thing.made'])
+    const due = this.#unlike
     for (const [n, client] of this.clients.entries()) {
       client.drain()
-      if (!client.isOpen) void client.connect(this.gateway(n), { at: 'beginning' })
+      if (!client.isOpen && due.includes(client)) void client.connect(this.gateway(n), { at: 'beginning' })
     }
-    for (let passed = 0; passed < HEAL_MS && !this.#isHealed; passed += TICK_MS) await this.advance(TICK_MS)
+    const isHealed = () => due.every(client => client.isOpen && client.atHead)
+    for (let passed = 0; passed < HEAL_MS && !isHealed(); passed += TICK_MS) await this.advance(TICK_MS)
+    for (const name of this.log.unanswered) this.violations.push(`the model has no answer to ${name}`)
     for (const [n, client] of this.clients.entries()) {
+      if (!due.includes(client)) continue
       if (!client.isOpen) this.violations.push(`client ${n} could not come back`)
       else if (!client.atHead)
         this.violations.push(`client ${n} is stuck: ${client.state}, and the head is ${this.log.headId}`)
@@ -158,8 +167,12 @@ export class ModelWorld {
     this.clock.uninstall()
   }
 
-  get #isHealed(): boolean {
-    return this.clients.every(client => client.isOpen && client.atHead)
+  /** Without those that have never connected and would do as another one does that has the same filter and gateway. */
+  get #unlike(): readonly ModelClient[] {
+    const isLike = (one: number, other: number) => one % 2 === other % 2
+    return this.clients.filter(
+      ({ isNew }, n) => !isNew || !this.clients.slice(0, n).some((each, at) => each.isNew && isLike(at, n)),
+    )
   }
 
   #send(from: number, message: Message): void {

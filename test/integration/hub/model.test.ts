@@ -11,8 +11,8 @@ import { play } from './model-run.js'
 import { STEPS } from './model-steps.js'
 import { ModelWorld } from './model-world.js'
 
-/** A run took 6 ms of a busy processor: 20 minutes by night. */
-const RUNS = byNight(750, 200_000)
+/** A run takes a millisecond of a processor. Each night draws its own seed, so nights add up: more than some minutes of one gain nothing. */
+const RUNS = byNight(4_000, 250_000)
 const STEPS_PER_RUN = 40
 /** A client with a filter for events of the type `rare`. */
 const RARE = 1

@@ -22,6 +22,22 @@ t.test('many callers that ask for the same page at once cost one read', async t 
   t.ok(found.every((page, n) => page[0]?.position === n + 1 && page.at(-1)?.position === 256))
 })
 
+t.test('a read is left out if nobody wants it any more when it is its turn', async t => {
+  const { pages, stream, reads } = await start(t, 600)
+  let isThere = true
+  const isWanted = () => isThere
+
+  const left = [0, 256].map(position => pages.after(stream, after(position), isWanted))
+  const stays = pages.after(stream, after(1))
+  isThere = false
+
+  t.equal((await stays).length, 255)
+  t.equal((await left[0])?.length, 256, 'another caller wanted the same page')
+  t.strictSame(await left[1], [])
+  t.equal(reads(), 1)
+  t.equal((await pages.after(stream, after(256))).length, 256)
+})
+
 t.test('a full page is cached, and a page that may still grow is read each time', async t => {
   const { pages, stream, reads } = await start(t, 300)
 

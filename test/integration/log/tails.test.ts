@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { type Database, inTransaction } from '../../../src/database/pool.js'
 import type { Position, StreamId } from '../../../src/log/event.js'
 import { ensureStream, readBounds, readEvent, readHead } from '../../../src/log/log.js'
-import { readTails, type Tail } from '../../../src/log/tails.js'
+import { readChangedTails, readTails, type Tail } from '../../../src/log/tails.js'
 import { createDatabase } from '../../harness/database.js'
 
 const LARGE = 10_000_000
@@ -75,6 +75,61 @@ t.test('a deleted stream has lost its head', async t => {
   t.strictSame((await readTails(pool, [head], 10, LARGE)).map(summary), [[streams[0], false, []]])
 })
 
+t.test('of many streams the same tails are read as of each alone', async t => {
+  const { pool, streams } = await start(t, {
+    grown: 3,
+    lost: 3,
+    based: 3,
+    removed: 3,
+    closed: 2,
+    both: 2,
+  })
+  const [grown, lost, based, removed, closed, both] = streams
+  const { rows } = await pool.query<{ id: StreamId }>(
+    `select sluice.ensure_stream('w', 'idle-' || n) as id from generate_series(1, 150) n`,
+  )
+  await pool.query(`select sluice.append('w', 'idle-' || n, 'a', '{}') from generate_series(1, 140) n`)
+  const idle = await Promise.all(rows.map(async ({ id }, n) => at(pool, id, n < 140 ? 1 : 0)))
+  const others = [
+    await at(pool, grown, 2),
+    await at(pool, lost, 3),
+    await at(pool, based, 3),
+    await at(pool, removed, 3),
+    await at(pool, closed, 2),
+    await at(pool, both, 1),
+  ]
+  await pool.query('delete from sluice.events where stream_id = $1 and "position" = 3', [lost])
+  await pool.query(`select sluice.append('w', 'lost', 'b', '{}')`)
+  await pool.query(
+    `update sluice.streams s set base_position = 3, base_event_id =
+       (select e.event_id from sluice.events e where e.stream_id = s.id and e."position" = 3) where s.id = $1`,
+    [based],
+  )
+  await pool.query('delete from sluice.events where stream_id = any ($1)', [[based, removed]])
+  await pool.query('delete from sluice.streams where id = $1', [removed])
+  await pool.query('update sluice.streams set closed_at = now() where id = any ($1)', [[closed, both]])
+  const wanted = [...idle.slice(0, 75), ...others, ...idle.slice(75)]
+
+  const tails = await readChangedTails(pool, wanted, 10, LARGE)
+
+  const alone = await Promise.all(wanted.map(each => readTails(pool, [each], 10, LARGE)))
+  t.strictSame(
+    tails,
+    alone.flat().sort((a, b) => a.streamId - b.streamId),
+  )
+  t.strictSame(
+    tails.map(tail => [...summary(tail), tail.closed]),
+    [
+      [grown, true, [3], false],
+      [lost, false, [], false],
+      [removed, false, [], false],
+      [closed, true, [], true],
+      [both, true, [2], true],
+    ],
+  )
+  t.strictSame(await readTails(pool, idle, 10, LARGE), [])
+})
+
 t.test('a stream costs a probe of two indexes, whether it has grown or not', async t => {
   const { pool, streams } = await start(t, { feed: 600, other: 600 })
   const wanted = [await at(pool, streams[0], 600), await at(pool, streams[1], 599)]
@@ -106,6 +161,39 @@ t.test('a stream costs a probe of two indexes, whether it has grown or not', asy
     ])
   })
 })
+
+t.test(
+  'a poll does not walk over events that retention has removed, while a snapshot keeps them',
+  async t => {
+    const { pool, streams } = await start(t, { feed: 0 })
+    const before = await at(pool, streams[0], 0)
+    await pool.query(`select sluice.append('w', 'feed', 'a', '{}') from generate_series(1, 5000)`)
+    const head = await at(pool, streams[0], 5_000)
+    const reader = await pool.connect()
+    await inTransaction(pool, async old => {
+      await old.query('set transaction isolation level repeatable read')
+      await old.query('select from sluice.events limit 1')
+      await pool.query(`select sluice.retain('feed', '0 s', 10000)`)
+      const pages = async () => {
+        const { rows } = await reader.query<{ pages: number }>(
+          `select (idx_blks_hit + idx_blks_read)::int as pages from pg_statio_all_tables where relid = 'sluice.events'::regclass`,
+        )
+        return rows[0]?.pages ?? 0
+      }
+      await reader.query('select pg_stat_force_next_flush()')
+      const first = await pages()
+      const tails = await readChangedTails(reader, new Array(100).fill(head), 10, LARGE)
+      await reader.query('select pg_stat_force_next_flush()')
+      const touched = (await pages()) - first
+
+      t.strictSame(tails, [])
+      t.ok(touched >= 100, 'the probes count')
+      t.ok(touched < 1_000, `${touched} pages`)
+    })
+    reader.release()
+    t.equal((await readTails(pool, [before], 10, LARGE))[0]?.continues, false)
+  },
+)
 
 async function start(t: Test, plan: Record<string, number>, bytes = 0) {
   const { pool } = await createDatabase(t)

@@ -7,11 +7,12 @@ import { type Answer, type FollowedGateway, followGateway } from '../../harness/
 import { preparePostgres } from '../../harness/postgres.js'
 import { answers, execute } from '../../harness/server.js'
 import { prepareShortages, withoutShortages } from '../../harness/shortages.js'
-import { until } from '../../harness/until.js'
+import { succeeds, until } from '../../harness/until.js'
 
 /** So large that few fit into the pages that the tables have already. */
 const LARGE = `{"text":"${'x'.repeat(4_000)}"}`
 const TOO_MANY_CONNECTIONS = '53300'
+const TAKERS = 4
 const EXHAUSTED = { status: 503, code: 'database-unavailable', database: 'out-of-resources' }
 const AWAY = { status: 503, code: 'database-unavailable' }
 
@@ -76,7 +77,8 @@ t.test(
     shortages.set({ walFull: true })
     const refusal = await publishUntilRefused(followed, async () => {
       acknowledged += 1
-      await execute(postgres.url, 'select pg_switch_wal()')
+      // This may be the statement that crashes the server.
+      await succeeds(execute(postgres.url, 'select pg_switch_wal()'))
     })
     await until('the server has ended', async () => !(await answers(postgres.url)))
     await followed.untilMode('degraded')
@@ -148,12 +150,21 @@ async function occupy(t: Test, url: string): Promise<() => Promise<void>> {
     }
   }
   await takeAll()
+  const ofGateway = (what: string) =>
+    taken[0]?.query(`select ${what} from pg_stat_activity where application_name like 'sluice%'`)
+  // The gateway connects again at once, so others already wait for each connection that it loses.
+  let isWon = false
+  const keepTaking = async () => {
+    while (!isWon) await takeAll()
+  }
+  const taking = Promise.all(Array.from({ length: TAKERS }, keepTaking))
   await until('the gateway has no connection', async () => {
-    const ended = await taken[0]?.query(
-      `select pg_terminate_backend(pid, 10000) from pg_stat_activity where application_name like 'sluice%'`,
-    )
+    await ofGateway('pg_terminate_backend(pid)')
     await takeAll()
-    return ended?.rowCount === 0
+    return (await ofGateway('pid'))?.rowCount === 0
+  }).finally(() => {
+    isWon = true
   })
+  await taking
   return release
 }

@@ -8,6 +8,7 @@ import { createEngine } from '../../../src/engine/engine.js'
 import { createDatabase } from '../../harness/database.js'
 import { as } from '../../harness/gateway.js'
 import { SECRET } from '../../harness/tokens.js'
+import { until } from '../../harness/until.js'
 
 const PUBLISHER = '00f067aa0ba902b7'
 const REPORTER = 'b7ad6b7169203331'
@@ -143,6 +144,29 @@ t.test('the span of a request keeps the tracestate that belongs to its tracepare
       .map(span => span.spanContext().traceState?.serialize()),
     ['vendor=1,other=2', undefined],
   )
+})
+
+t.test('the span of a request whose client leaves before the answer ends with status 499', async t => {
+  const spans = register(t)
+  const { url: databaseUrl } = await createDatabase(t)
+  const app = Fastify()
+  const leaving = new AbortController()
+  app.addHook('preHandler', async () => leaving.abort())
+  await app.register(sluice, { databaseUrl, jwtSecret: SECRET, migrate: false, drainMs: 100 })
+  t.teardown(() => app.close())
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+
+  const claim = fetch(`${url}/api/jobs/claim`, {
+    method: 'POST',
+    headers: { ...as('runner'), 'content-type': 'application/json' },
+    body: '{"runner":"one","wait_ms":20000}',
+    signal: leaving.signal,
+  })
+  await t.rejects(claim)
+
+  const ended = () => spans.getFinishedSpans().find(({ name }) => name === 'POST /api/jobs/claim')
+  await until('the span has ended', () => ended() !== undefined)
+  t.match(ended()?.attributes, { 'http.response.status_code': 499 })
 })
 
 t.test('without a provider there is no tracing, and the event keeps the trace of its publisher', async t => {

@@ -1,8 +1,9 @@
 /** What is counted, against sums over the log itself, after everything that adds to it, removes from it or changes it. */
 import t from 'tap'
 import type { Database, Queryable } from '../../../src/database/pool.js'
+import { inWorkspace } from '../../../src/database/workspace.js'
 import { UsageCount } from '../../../src/usage/usage-count.js'
-import { countPart, takeCount } from '../../../src/usage/usage-rows.js'
+import { countPart, readUsage, storeUsage, takeCount } from '../../../src/usage/usage-rows.js'
 import { createDatabase } from '../../harness/database.js'
 import { as, startGateway } from '../../harness/gateway.js'
 import { silent } from '../../harness/hub.js'
@@ -103,7 +104,7 @@ t.test('a count in many small calls has the same result', async t => {
     const part = await countPart(pool, after, 2, 1_000)
     calls += 1
     if (!part.complete) continue
-    events += part.totals.reduce((sum, each) => sum + each.events, 0)
+    for (const sums of JSON.parse(part.totals ?? '[]')) events += sums.events
     after = part.upTo
   }
 
@@ -113,6 +114,48 @@ t.test('a count in many small calls has the same result', async t => {
     select (select sum(bytes) from sluice.usage_parts) =
            (select sum(pg_column_size(data)) from sluice.events) as same`)
   t.ok(rows[0].same)
+})
+
+t.test('a count writes the sums that have changed, and its time for all', async t => {
+  const { pool } = await createDatabase(t)
+  const store = (events: Record<string, number[]>, at: number) => {
+    const totals = Object.entries(events).flatMap(([workspace, sums]) =>
+      sums.map(sum => ({ workspace, streams: 1, jobs: 0, events: sum, bytes: 2 * sum })),
+    )
+    return storeUsage(pool, JSON.stringify(totals), new Date(at))
+  }
+  const versions = async () =>
+    Object.fromEntries(
+      (await pool.query('select workspace, xmin::text from sluice.usage')).rows.map(Object.values),
+    )
+  const now = Date.now()
+  const usage = async (workspace: string) => {
+    const read = await inWorkspace(pool, workspace, client => readUsage(client, workspace))
+    const { countedAt, ageMs, ...found } = read ?? {}
+    return { ...found, at: countedAt ? Number(countedAt) - now : null }
+  }
+
+  await store({ grown: [1, 2], same: [3, 4], gone: [5] }, now - 5_000)
+  const before = await versions()
+  await store({ grown: [1, 3], same: [4, 3] }, now - 4_000)
+  const after = await versions()
+  const found = [await usage('grown'), await usage('same'), await usage('gone')]
+  await store({ grown: [9] }, now - 4_500)
+
+  const sums = (events: number) => ({ streams: 2, jobs: 0, events, bytes: 2 * events, at: -4_000 })
+  t.strictSame(found, [sums(4), sums(7), { streams: 0, jobs: 0, events: 0, bytes: 0, at: null }])
+  t.equal(after.same, before.same)
+  t.not(after.grown, before.grown)
+  t.strictSame(await usage('grown'), sums(4), 'the result of an earlier count comes too late')
+
+  await store({ grown: [1] }, now + 3_600_000)
+  await store({ grown: [2] }, now)
+  t.match(await usage('grown'), { events: 2, at: 0 }, 'the clock was ahead')
+
+  await store({ grown: [2] }, now + 59_000)
+  const young = await versions()
+  await store({ grown: [2] }, now + 61_000)
+  t.not((await versions()).grown, young.grown, 'gateways of the version before read the time in the row')
 })
 
 t.test('one process counts at a time, and another one a minute after its last sign of life', async t => {

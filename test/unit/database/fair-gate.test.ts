@@ -86,3 +86,43 @@ t.test('work that fails gives its connection back', async t => {
 
   t.equal(await gate.run('a', async () => 'done'), 'done')
 })
+
+t.test(
+  'work whose client has gone leaves the line at once, with the reason, and takes no connection',
+  async t => {
+    const gate = new FairGate(2, 2_000)
+    const works = startWorks(gate)
+    works.start('a', 1)
+    const gone = new AbortController()
+    let begun = 0
+    const wait = (signal: AbortSignal) => gate.run('a', async () => (begun += 1), signal)
+    const waiting = [wait(gone.signal), wait(gone.signal)]
+    const other = wait(new AbortController().signal)
+
+    gone.abort(new Error('gone'))
+
+    for (const one of waiting) await t.rejects(one, /^gone$/)
+    await t.rejects(wait(gone.signal), /^gone$/)
+    await works.end('a')
+    t.equal(await other, 1)
+    t.equal(begun, 1)
+  },
+)
+
+t.test('work whose client leaves when it is its turn, before it begins, is left out', async t => {
+  const gate = new FairGate(2, 2_000)
+  const gone = new AbortController()
+  let end = () => {}
+  const held = new Promise<void>(resolve => {
+    end = resolve
+  })
+  const first = gate.run('a', () => held)
+  const late = gate.run('a', async () => t.fail('nobody waits for it'), gone.signal)
+  // Behind the gate's own reaction, which lets the next one in.
+  void held.then(() => gone.abort(new Error('gone')))
+  end()
+
+  await t.rejects(late, /^gone$/)
+  await first
+  t.equal(await gate.run('a', async () => 'done'), 'done')
+})

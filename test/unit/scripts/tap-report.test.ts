@@ -75,6 +75,30 @@ t.test('the report of a run has each file, the skipped tests, and the details of
   t.strictSame(report.counts, { passed: 3, failed: 2, skipped: 1 })
 })
 
+t.test('the report tells the seeds of each file, from the names of its tests and from comments', async t => {
+  const shown: string[] = []
+  const report = new TapReport(line => shown.push(line))
+  const stream = `# Subtest: test/random.test.js
+    ok 1 - holds for any input (SLUICE_SEED=4711) # time=5.7ms
+    # Subtest: holds for a crowd (SLUICE_SEED=4711)
+        # SLUICE_SEED=12
+        1..0
+    ok 2 - holds for a crowd (SLUICE_SEED=4711)
+    1..2
+ok 1 - test/random.test.js # time=1234.5ms
+# Subtest: test/fixed.test.js
+    1..0
+ok 2 - test/fixed.test.js # time=100ms
+`
+
+  for (const line of stream.split('\n')) report.add(line)
+
+  t.strictSame(shown, [
+    'ok     test/random.test.js (1.2 s, SLUICE_SEED=4711, SLUICE_SEED=12)',
+    'ok     test/fixed.test.js (0.1 s)',
+  ])
+})
+
 t.test('the report of a truncated stream counts the tests until its end', async t => {
   const report = new TapReport(() => undefined)
 

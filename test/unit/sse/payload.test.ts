@@ -25,6 +25,21 @@ t.test('the plain form is a view into the chunk, not a second copy', async t => 
   t.equal(bytes.byteOffset, chunk.byteOffset + 3)
 })
 
+t.test(
+  'the end of a payload is a view into its bytes, and with its start the chunk that they would be alone',
+  async t => {
+    const whole = Payload.of(['data: a\n\n', `data: ${'b'.repeat(20)}\n\n`].map(text => Buffer.from(text)))
+    const alone = Payload.text(`data: ${'b'.repeat(20)}\n\n`)
+
+    const ending = whole.ending(alone.bytes.length, 1)
+
+    t.equal(ending.bytes.buffer, whole.bytes.buffer)
+    t.equal(`${ending.bytes}`, `${alone.bytes}`)
+    t.equal(`${ending.chunkStart}${ending.chunk}`, `${alone.chunk}`)
+    t.equal(ending.parts, 1)
+  },
+)
+
 t.test('an empty payload is refused: an empty chunk would end the response', async t => {
   t.throws(() => Payload.text(''), { name: 'RangeError' })
   t.throws(() => Payload.of([]), { name: 'RangeError' })

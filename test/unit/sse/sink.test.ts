@@ -33,6 +33,18 @@ t.test('the bytes on an HTTP/1.1 socket are exact chunked coding', async t => {
   t.match(client.text().toLowerCase(), 'transfer-encoding: chunked')
 })
 
+t.test('the end of a payload is a chunk of its own, and all of it counts as written', async t => {
+  const { server, next } = await serveSinks(t)
+  const client = await connectRaw(t, server, get('/'))
+  const sink = await next()
+
+  sink.write(Payload.of([Buffer.from('data: 1\n\n'), Buffer.from('data: 2\n\n')]).ending(9, 1))
+  sink.end()
+
+  t.equal(await client.untilBody('0\r\n\r\n'), '9\r\ndata: 2\n\n\r\n0\r\n\r\n')
+  t.equal(sink.written, '9\r\ndata: 2\n\n\r\n'.length)
+})
+
 t.test('an HTTP/1.0 client gets the bytes without chunks, and the end of the connection', async t => {
   const { server, next } = await serveSinks(t)
   const client = await connectRaw(t, server, get('/', '1.0'))
@@ -399,7 +411,7 @@ t.test('bytes that begin to wait after hours without any do not count as late at
       if (takes) done()
     },
   })
-  const sink = new Sink({ stream, writableEnded: false, once() {} } as never)
+  const sink = new Sink({ stream, writableEnded: false, on() {} } as never)
   const stalled = () => Math.floor(sink.stalledFor(Date.now()) / 1_000)
   sink.write(hello)
   for (let hours = 0; hours < 3; hours += 1) {

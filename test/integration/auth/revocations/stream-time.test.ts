@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import { type EventStream, openStream } from '../../../harness/event-stream.js'
 import { type Gateway, publish, startGateway } from '../../../harness/gateway.js'
+import { patient } from '../../../harness/patience.js'
 import { bearer, secondsFromNow, token } from '../../../harness/tokens.js'
 import { until } from '../../../harness/until.js'
 
@@ -17,7 +18,7 @@ t.test('a stream ends within a second of its token, not before', async t => {
   for (const stream of streams) {
     t.ok(await stream.ended())
     const after = Date.now() - exp * 1_000
-    t.ok(after >= 0 && after < 1_000, `${after} ms after`)
+    t.ok(after >= 0 && after < patient(1_000), `${after} ms after`)
     t.match(stream.text(), /auth-expired.*\n/)
   }
   await publish(gateway, event)
@@ -72,8 +73,9 @@ t.test('a claim that waits ends with its token', async t => {
 
 t.test('a stream at its maximum age ends, and its client resumes at its place', async t => {
   const gateway = await startGateway(t, { env: { MAX_STREAM_AGE: '1' } })
-  const stream = await open(t, gateway, secondsFromNow(60))
+  // Before, so that a busy machine cannot end the stream first.
   const [first] = await publish(gateway, event)
+  const stream = await open(t, gateway, secondsFromNow(60), { 'last-event-id': '0' })
 
   t.ok(await stream.ended())
   const [second] = await publish(gateway, event)

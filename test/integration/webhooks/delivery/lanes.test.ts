@@ -97,8 +97,11 @@ t.test('a reset goes on in another process where it was, with the same webhook-i
   await deliveries.publish(5)
   await removeThrough(deliveries, 2)
   const pausesMs = [1, 1_500, 1]
-  const first = deliveries.start({ leaseMs: 60_000, pausesMs })
+  const clock = new AlarmClock()
+  const first = deliveries.start({ leaseMs: 60_000, pausesMs, clock })
   first.sender.script = () => answer(500)
+  await until('a failure', () => clock.next !== undefined)
+  clock.forward(clock.next ?? 0)
   await until('two failures', async () => (await deliveries.waiting(id))[0]?.attempts === 2)
   await first.deliverer.close()
   const second = deliveries.start({ pausesMs })

@@ -1,6 +1,7 @@
 /** Several processes: leases, fencing, shares, crashes, clean stops. */
 import t from 'tap'
 import { until } from '../../../harness/until.js'
+import { AlarmClock } from './alarm-clock.js'
 import { type Deliveries, type Process, startDeliveries } from './deliveries.js'
 import { OK, type SendResult } from './scripted-sender.js'
 
@@ -38,7 +39,11 @@ t.test(
     await deliveries.publish(2)
     await deliveries.settled(id, 2)
 
-    first.crash()
+    // Not before: on a busy machine its lease might end before all three are published.
+    first.sender.script = ({ message }) => {
+      if (message.data === '{"n":3}') first.crash()
+      return OK
+    }
     await deliveries.publish(3)
     await until('it sends on until its lease ends', () => first.sender.sentTo(id).length === 5)
     const second = deliveries.start({ leaseMs: 1_500 })
@@ -86,7 +91,10 @@ t.test(
     await deliveries.publish(1)
     await deliveries.settled(id, 1)
 
-    first.loseDatabase()
+    first.sender.script = ({ message }) => {
+      if (message.data === '{"n":2}') first.loseDatabase()
+      return OK
+    }
     await deliveries.publish(3)
     await until('it sends on', () => first.sender.requests.length === 4)
     await until('its lease is over', () => first.deliverer.endpoints === 0)
@@ -137,7 +145,8 @@ t.test('a stop cuts requests that take too long; the next process sends them aga
 
 t.test('the next try is stored: another process makes it after a crash', async t => {
   const deliveries = await startDeliveries(t)
-  const first = deliveries.start({ leaseMs: 1_000, pausesMs: [1_500, 60_000] })
+  // By its clock the time of the next try never comes.
+  const first = deliveries.start({ leaseMs: 1_000, pausesMs: [1_500, 60_000], clock: new AlarmClock() })
   first.sender.script = () => ({ kind: 'failed', error: 'connect', detail: 'refused', milliseconds: 1 })
   const id = await deliveries.create()
   await deliveries.publish(2)

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import t from 'tap'
 import type { ConsumerId, Epoch } from '../../../../src/consumers/consumer.js'
 import type { Position } from '../../../../src/log/event.js'
@@ -52,6 +53,34 @@ t.test('what waits and is then settled is settled, and the other way round', asy
       reset: { to: { position: 9 } },
     },
   ])
+})
+
+t.test('a flush leaves no timer and no listener behind, and many may wait', async t => {
+  const signals: AbortSignal[] = []
+  class KeptController extends AbortController {
+    constructor() {
+      super()
+      signals.push(this.signal)
+    }
+  }
+  t.intercept(globalThis, 'AbortController', { value: KeptController })
+  const warnings: string[] = []
+  const warned = ({ name }: Error) => warnings.push(name)
+  process.on('warning', warned)
+  t.teardown(() => process.off('warning', warned))
+  const { ledger, answers } = start()
+  const listeners = () => signals.flatMap(signal => getEventListeners(signal, 'abort')).length
+
+  t.ok(await ledger.flush(60_000), 'nothing is noted')
+  t.equal(listeners(), 0)
+  ledger.note(change('a', { cursor: at(1) }), [])
+  const waiting = Array.from({ length: 20 }, () => ledger.flush(60_000))
+  await until('the write', () => answers.length === 1)
+  answers.shift()?.([])
+
+  t.strictSame(new Set(await Promise.all(waiting)), new Set([true]))
+  t.equal(getEventListeners(signals[0] as AbortSignal, 'abort').length, 0)
+  t.strictSame(warnings, [])
 })
 
 t.test('a write that the database cannot take now is repeated, and nothing is lost', async t => {
