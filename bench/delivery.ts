@@ -7,7 +7,12 @@ import { now } from './statistics.js'
 /** Until the server's code for publishing is compiled; 20 events a second would take minutes for that. */
 const WARM_UP_PUBLISHES = 2_000
 const PUBLISHERS = 4
-/** Until its code for delivering is compiled. */
+/**
+ * Until its code for delivering is compiled: so many events, a few at a time, or those of so many seconds. At 20 events a second that
+ * would take minutes, too.
+ */
+const WARM_UP_DELIVERIES = { events: 3_000, atOnce: 50, seconds: 5 }
+/** At the measured rate. */
 const WARM_UP_SECONDS = 2
 
 export interface Plan {
@@ -58,11 +63,12 @@ export async function deliver(plan: Plan): Promise<Delivered> {
       }
       return crowd.reached(end)
     }
-    const first = Math.ceil((rate * WARM_UP_SECONDS) / atOnce) * atOnce
+    const warm = await publishInTurns(publish, crowd)
+    const first = warm + Math.ceil((rate * WARM_UP_SECONDS) / atOnce) * atOnce
     const end = first + Math.ceil((rate * seconds) / atOnce) * atOnce
     sent.length = end
     acknowledged.length = end
-    const { cpuSeconds: clientsBefore } = await publishUntil(0, first)
+    const { cpuSeconds: clientsBefore } = await publishUntil(warm, first)
     const serverBefore = await server.cpuSeconds()
     const wholeBefore = await server.wholeCpuSeconds()
     const start = performance.now()
@@ -93,4 +99,16 @@ export async function deliver(plan: Plan): Promise<Delivered> {
 
 async function publishAgain(publish: Server['publish'], times: number): Promise<void> {
   for (let n = 0; n < times; n += 1) await publish(n)
+}
+
+/** The clients get all events of a turn before the next turn. @returns how many were published. */
+async function publishInTurns(publish: Server['publish'], crowd: Crowd): Promise<number> {
+  const { events, atOnce, seconds } = WARM_UP_DELIVERIES
+  const end = performance.now() + seconds * 1_000
+  let published = 0
+  while (published < events && performance.now() < end) {
+    for (const turnEnd = published + atOnce; published < turnEnd; published += 1) await publish(published)
+    await crowd.reached(published)
+  }
+  return published
 }

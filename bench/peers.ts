@@ -1,5 +1,5 @@
 /** The gateway beside other event servers: same payload, same publishing over HTTP, by turns, medians of three rounds. */
-import { startBaseline } from './baseline.js'
+import { startBaseline, startStoring } from './baseline.js'
 import { wantedOf } from './cells.js'
 import { type Delivered, deliver } from './delivery.js'
 import { centrifugo } from './peers/centrifugo.js'
@@ -24,6 +24,7 @@ const SERVERS: Readonly<Record<string, () => Promise<Server | undefined>>> = {
   ...Object.fromEntries([nchan, mercure, centrifugo].map(peer => [peer.name, () => startPeer(peer)])),
   'better-sse': () => startBaseline('better-sse'),
   'bare Node': () => startBaseline('bare'),
+  'bare Node, INSERT first': startStoring,
 }
 
 export async function peers(size: Size): Promise<Row[]> {

@@ -4,12 +4,8 @@
  */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import pg from 'pg'
-import { startEmbedded } from '../src/embedded-postgres/embedded-postgres.js'
+import { type BenchDatabaseOptions, startBenchDatabase } from './bench-database.js'
 import { outputOf, start, stop } from './child.js'
 import { familyCpuSeconds, familyResidentBytes } from './process-usage.js'
 import { type Server, serverOf } from './server.js'
@@ -32,13 +28,9 @@ const WITHOUT_LIMITS = {
   MAX_STREAMS_PER_ADDRESS: '100000',
 }
 
-export interface SubjectOptions {
+export interface SubjectOptions extends BenchDatabaseOptions {
   /** Configuration of the gateway in addition to that. */
   readonly env?: Readonly<Record<string, string>>
-  /** Settings of Postgres. */
-  readonly settings?: Readonly<Record<string, string>>
-  /** Receives each line that Postgres logs. */
-  readonly onLog?: (line: string) => void
   /** Processes of the gateway, whose sum is measured. Default 1. */
   readonly workers?: number
   /** Whether `turns` will be called; it costs a timer every millisecond. Default false. */
@@ -46,7 +38,7 @@ export interface SubjectOptions {
 }
 
 export interface Subject extends Server {
-  /** Of the gateway; of the parent if it has workers. */
+  /** The process id of the gateway; of the parent if it has workers. */
   readonly pid: number
   readonly databaseUrl: string
   readonly editor: string
@@ -60,20 +52,15 @@ export interface Subject extends Server {
 
 export async function startSubject({
   env = {},
-  settings = {},
-  onLog,
   workers = 1,
   turns: watched = false,
+  ...databaseOptions
 }: SubjectOptions = {}): Promise<Subject> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
-  // The account of Postgres has to enter it; otherwise the data would be elsewhere, behind a link, and stay there.
-  await chmod(dataDir, 0o755)
-  const database = await startEmbedded({ dataDir, settings, ...(onLog && { onLog }) })
-  const postmaster = await postmasterOf(database.url)
+  const database = await startBenchDatabase(databaseOptions)
   const editor = tokenOf('demo', 'editor')
   const viewer = tokenOf('demo', 'viewer')
   let gateway: Running | undefined
-  const gatewayEnv = { ...env, DATABASE_URL: database.url, DATA_DIR: dataDir }
+  const gatewayEnv = { ...env, DATABASE_URL: database.url, DATA_DIR: database.dataDir }
   const run = async () => {
     gateway = await startGateway(gatewayEnv, watched ? [TURNS] : [])
     const server = serverOf({
@@ -81,14 +68,13 @@ export async function startSubject({
       viewer,
       editor,
       ...(workers > 1 && { cpu: familyCpuSeconds, resident: familyResidentBytes }),
-      databaseCpu: () => familyCpuSeconds(postmaster),
+      databaseCpu: database.cpuSeconds,
     })
     return { ...server, pid: gateway.child.pid ?? 0 }
   }
   const close = async () => {
     if (gateway) await stop(gateway.child)
     await database.close()
-    await rm(dataDir, { recursive: true, force: true })
   }
   try {
     const subject = await run()
@@ -111,19 +97,6 @@ export async function startSubject({
   } catch (error) {
     await close()
     throw error
-  }
-}
-
-async function postmasterOf(url: string): Promise<number> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    const { rows } = await client.query(
-      `select split_part(pg_read_file('postmaster.pid'), e'\\n', 1)::int as pid`,
-    )
-    return rows[0].pid
-  } finally {
-    await client.end()
   }
 }
 
