@@ -93,10 +93,14 @@ t.test('every file of src/ is in a room, and every room has a rank', async t => 
     .filter(({ path }) => floorOf(path) === 'src' && rankOf(path) === -1)
     .map(({ path }) => path)
 
-  t.strictSame(
-    homeless.filter(path => path !== 'src/index.ts'),
-    [],
-  )
+  t.strictSame(homeless, [])
+})
+
+t.test('the table of docs/architecture.md has the rooms in the order of their ranks', async t => {
+  const table = readFileSync(join(packageRoot, 'docs/architecture.md'), 'utf8')
+  const rooms = [...table.matchAll(/^\| \[`src\/([a-z-]+)\/`\]/gm)].map(([, room]) => room)
+
+  t.strictSame(rooms, ROOMS)
 })
 
 t.test('rooms import from lower rooms only', async t => {
@@ -276,6 +280,17 @@ t.test('tests get their deadlines from test/harness/patience.ts', async t => {
   t.ok(tests.some(({ path }) => path === 'test/harness/patience.ts'))
   t.strictSame(
     tests.filter(({ text }) => ownDeadline.test(text)).map(({ path }) => path),
+    [],
+  )
+})
+
+// `npm test` prints it beside the file, also when the file passed: a night that found nothing can be repeated too.
+t.test('tests of random input say which seed they have', async t => {
+  const random = readFloor('test').filter(({ imports }) => imports.includes('test/harness/seed.ts'))
+
+  t.ok(random.some(({ path }) => path === 'test/unit/sse/frame.test.ts'))
+  t.strictSame(
+    random.filter(({ text }) => !text.includes('SLUICE_SEED=${')).map(({ path }) => path),
     [],
   )
 })

@@ -4,7 +4,7 @@
  * primary, which lives on and sends it no wake for new events.
  */
 import t, { type Test } from 'tap'
-import { openStream } from '../harness/event-stream.js'
+import { type EventStream, openStream } from '../harness/event-stream.js'
 import { as, type Gateway, publish, startGateway } from '../harness/gateway.js'
 import { startProxy } from '../harness/postgres-proxy.js'
 import { startPair } from '../harness/replication.js'
@@ -43,9 +43,10 @@ t.test('a client that has events which a failover loses gets a reset before anyt
 
   for (const client of clients) {
     await client.until(1, 'reset')
-    const at = client.messages.findIndex(({ event }) => event === 'reset')
-    t.equal(client.messages[at - 1]?.id, ids.at(-1))
-    t.match(JSON.parse(client.messages[at]?.data ?? ''), { reason: 'history-lost', head: /^9\./ })
+    const messages = ofLog(client)
+    const at = messages.findIndex(({ event }) => event === 'reset')
+    t.equal(messages[at - 1]?.id, ids.at(-1))
+    t.match(JSON.parse(messages[at]?.data ?? ''), { reason: 'history-lost', head: /^9\./ })
   }
   const [back, anew] = [
     await follow(t, gateway, `last_event_id=${ids.at(-1)}`),
@@ -55,14 +56,19 @@ t.test('a client that has events which a failover loses gets a reset before anyt
   for (const client of [...clients, quiet, back, anew])
     await client.until(messages => messages.at(-1)?.id === next)
 
-  t.ok(clients.every(({ messages }) => messages.at(-2)?.event === 'reset'))
+  t.ok(clients.every(client => ofLog(client).at(-2)?.event === 'reset'))
   t.equal(quiet.messages.filter(({ event }) => event === 'reset').length, 0)
-  t.equal(back.messages.at(-2)?.event, 'reset')
+  t.equal(ofLog(back).at(-2)?.event, 'reset')
   const kept = anew.messages.flatMap(({ event, id }) => (event === 'thing.made' ? [id] : []))
   t.strictSame(kept.slice(0, KEPT), ids.slice(0, KEPT))
   t.equal(kept.length, KEPT + 5)
   t.notOk(kept.includes(ids.at(-1)))
 })
+
+/** Its messages but for those that the time brings: the database is away for a moment, or for long enough to be noticed. */
+function ofLog({ messages }: EventStream): EventStream['messages'] {
+  return messages.filter(({ event }) => event !== 'server.state' && event !== 'heartbeat')
+}
 
 function thing() {
   return { type: 'thing.made', data: {} }

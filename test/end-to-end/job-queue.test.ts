@@ -18,8 +18,9 @@ const FROZEN = 'frozen'
 const OTHER_CLAIMS = RUNNERS.length
 /** Says in which attempt it is and succeeds, or says nothing and does not. */
 const COMMANDS = ['echo $SLUICE_JOB_ATTEMPT', 'exit 3']
-/** Long enough to freeze its runner meanwhile, and to wake that one up while another one is at it. */
-const SLOW_COMMAND = 'echo $SLUICE_JOB_ATTEMPT; sleep 2; echo $SLUICE_JOB_ATTEMPT'
+/** The first attempt does not end before its runner is frozen; the second one lasts while that runner is woken up. */
+const SLOW_COMMAND =
+  'echo $SLUICE_JOB_ATTEMPT; [ $SLUICE_JOB_ATTEMPT -gt 1 ] || sleep 600; sleep 2; echo $SLUICE_JOB_ATTEMPT'
 const PATIENCE_MS = 60_000
 
 const seed = seedOfRun()

@@ -15,6 +15,8 @@ interface Timer {
   readonly at: number
   readonly order: number
   readonly act: () => void
+  ref(): unknown
+  unref(): unknown
 }
 
 export class VirtualClock {
@@ -25,7 +27,6 @@ export class VirtualClock {
   #timers: Timer[] = []
   #immediates: (() => void)[] = []
   readonly #random: Random
-  #putBack: () => void = () => {}
 
   constructor(seed: number) {
     this.#random = randomFrom(seed)
@@ -36,63 +37,51 @@ export class VirtualClock {
     return this.#now
   }
 
+  /** Time is this clock's from now on. What replaces the real one stays in place when it goes, because placing it costs as much as a run. */
   install(): void {
-    const { setTimeout, clearTimeout, setImmediate, clearImmediate } = globalThis
-    const { setTimeout: pause, setImmediate: turn } = timersPromises
-    const { now } = Date
-    const { random } = Math
-    const { timeout } = AbortSignal
-    this.#putBack = () => {
-      Object.assign(globalThis, { setTimeout, clearTimeout, setImmediate, clearImmediate })
-      Object.assign(timersPromises, { setTimeout: pause, setImmediate: turn })
-      Object.assign(Date, { now })
-      Object.assign(Math, { random })
-      Object.assign(AbortSignal, { timeout })
-      Reflect.deleteProperty(performance, 'now')
-      syncBuiltinESMExports()
-    }
-    const cancel = (timer: Timer | undefined) => {
-      this.#timers = this.#timers.filter(each => each !== timer)
-    }
-    Object.assign(globalThis, {
-      setTimeout: (act: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) =>
-        this.#after(ms, () => act(...args)),
-      clearTimeout: cancel,
-      setImmediate: (act: (...args: unknown[]) => void, ...args: unknown[]) =>
-        this.#immediates.push(() => act(...args)),
-      clearImmediate: () => {},
-    })
-    Object.assign(timersPromises, {
-      setTimeout: (ms: number, value: unknown, { signal }: { signal?: AbortSignal } = {}) =>
-        new Promise((resolve, reject) => {
-          const timer = this.#after(ms, () => resolve(value))
-          const abort = () => {
-            cancel(timer)
-            reject(signal?.reason)
-          }
-          if (signal?.aborted) abort()
-          else signal?.addEventListener('abort', abort, { once: true })
-        }),
-      setImmediate: (value: unknown) => new Promise(resolve => this.#immediates.push(() => resolve(value))),
-    })
-    Object.assign(AbortSignal, {
-      timeout: (ms: number) => {
-        const over = new AbortController()
-        this.#after(ms, () => over.abort())
-        return over.signal
-      },
-    })
-    Object.assign(Date, { now: () => START + this.#look() })
-    Object.assign(Math, { random: () => this.#random.integer(1_000_000) / 1_000_000 })
-    Object.assign(performance, { now: () => this.#look() })
-    syncBuiltinESMExports()
+    if (!arePlaced) place()
+    arePlaced = true
+    current = this
   }
 
   /** The real clock is back. What still waits never continues. */
   uninstall(): void {
-    this.#putBack()
+    current = undefined
     this.#timers = []
     this.#immediates = []
+  }
+
+  /** Milliseconds since the clock was made, for the code that runs on it: looking may take time. */
+  look(): number {
+    this.#now += this.costPerLook
+    return this.#now
+  }
+
+  random(): number {
+    return this.#random.integer(1_000_000) / 1_000_000
+  }
+
+  after(ms: number, act: () => void): Timer {
+    this.#order += 1
+    const timer: Timer = {
+      at: this.#now + Math.max(1, ms),
+      order: this.#order,
+      act,
+      ref: () => timer,
+      unref: () => timer,
+    }
+    this.#timers.push(timer)
+    return timer
+  }
+
+  cancel(timer: unknown): void {
+    const at = this.#timers.indexOf(timer as Timer)
+    if (at >= 0) this.#timers.splice(at, 1)
+  }
+
+  /** In the next turn of the event loop. */
+  soon(act: () => void): void {
+    this.#immediates.push(act)
   }
 
   /** Everything that is due in this turn of the event loop, and the promises that it resolves. */
@@ -120,17 +109,12 @@ export class VirtualClock {
     const end = this.#now + ms
     await this.settle()
     for (let next = this.#next(end); next; next = this.#next(end)) {
-      this.#timers = this.#timers.filter(each => each !== next)
+      this.cancel(next)
       this.#now = Math.max(this.#now, next.at)
       next.act()
       await this.settle()
     }
     this.#now = Math.max(this.#now, end)
-  }
-
-  #look(): number {
-    this.#now += this.costPerLook
-    return this.#now
   }
 
   #next(end: number): Timer | undefined {
@@ -144,19 +128,62 @@ export class VirtualClock {
     }
     return next
   }
+}
 
-  #after(ms: number, act: () => void): Timer & { ref(): unknown; unref(): unknown } {
-    this.#order += 1
-    const timer = {
-      at: this.#now + Math.max(1, ms),
-      order: this.#order,
-      act,
-      ref: () => timer,
-      unref: () => timer,
+/** Made once: each has the stack of its making. */
+const TIMED_OUT = new DOMException('The operation was aborted due to timeout', 'TimeoutError')
+
+let current: VirtualClock | undefined
+let arePlaced = false
+
+/** Puts functions in the places of those of Node: they ask the clock that is installed, or Node's own. */
+function place(): void {
+  const { setTimeout, clearTimeout, setImmediate, clearImmediate } = globalThis
+  const { setTimeout: pause, setImmediate: turn } = timersPromises
+  const { now } = Date
+  const { random } = Math
+  const { timeout } = AbortSignal
+  const precisely = performance.now.bind(performance)
+  Object.assign(globalThis, {
+    setTimeout: (act: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) =>
+      current ? current.after(ms, () => act(...args)) : setTimeout(act, ms, ...args),
+    clearTimeout: (timer: NodeJS.Timeout | undefined) =>
+      current ? current.cancel(timer) : clearTimeout(timer),
+    setImmediate: (act: (...args: unknown[]) => void, ...args: unknown[]) =>
+      current ? current.soon(() => act(...args)) : setImmediate(act, ...args),
+    clearImmediate: (immediate: NodeJS.Immediate | undefined) => {
+      if (!current) clearImmediate(immediate)
+    },
+  })
+  Object.assign(timersPromises, {
+    setTimeout: (ms: number, value: unknown, options: { signal?: AbortSignal } = {}) =>
+      current ? paused(current, ms, value, options.signal) : pause(ms, value, options),
+    setImmediate: (value: unknown) =>
+      current ? new Promise(resolve => current?.soon(() => resolve(value))) : turn(value),
+  })
+  Object.assign(AbortSignal, { timeout: (ms: number) => (current ? ending(current, ms) : timeout(ms)) })
+  Object.assign(Date, { now: () => (current ? START + current.look() : now()) })
+  Object.assign(Math, { random: () => (current ? current.random() : random()) })
+  Object.assign(performance, { now: () => (current ? current.look() : precisely()) })
+  syncBuiltinESMExports()
+}
+
+function paused(clock: VirtualClock, ms: number, value: unknown, signal: AbortSignal | undefined) {
+  return new Promise((resolve, reject) => {
+    const timer = clock.after(ms, () => resolve(value))
+    const abort = () => {
+      clock.cancel(timer)
+      reject(signal?.reason)
     }
-    this.#timers.push(timer)
-    return timer
-  }
+    if (signal?.aborted) abort()
+    else signal?.addEventListener('abort', abort, { once: true })
+  })
+}
+
+function ending(clock: VirtualClock, ms: number): AbortSignal {
+  const over = new AbortController()
+  clock.after(ms, () => over.abort(TIMED_OUT))
+  return over.signal
 }
 
 /** Resolves when no promise and no tick waits any longer: ticks run after promises, and may resolve some. */

@@ -20,7 +20,8 @@ import { keepToken, type Login, startLogin } from './login.js'
 import { TYPE, type Writer, writeInSql, writeOverHttp, writeThrough } from './numbered-writers.js'
 import { pythonEnvironment, withoutPython } from './python/environment.js'
 
-const ROUNDS = byNight(1, 10)
+/** By night several, for what adds up over rounds. */
+const ROUNDS = byNight(1, 4)
 const KILLS = byNight(2, 5)
 /** A client waits up to 30 s between two attempts, and notices a dead connection after 65 s if its watchdog is not set. */
 const PATIENCE_MS = 120_000

@@ -1,6 +1,8 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import t from 'tap'
 import { runCommand } from '../../harness/command.js'
-import { gatewayEnvironment } from '../../harness/command-line.js'
+import { gatewayEnvironment, ownFolder } from '../../harness/command-line.js'
 import { startGateway } from '../../harness/gateway.js'
 import { startProgram } from '../../harness/process.js'
 import { startRunner } from '../../harness/runner-program.js'
@@ -56,11 +58,15 @@ t.test(
     const cancelled = run('--id', 'one', '--', 'echo one; sleep 60')
     await cancelled.until(/^one$/m)
     cancelled.signal('SIGINT')
-    const left = run('--id', 'two', '--on-interrupt', 'leave', '--', 'echo two; sleep 1; printf "\\tend"')
+    // It does not end before it is left.
+    const mayEnd = join(await ownFolder(t), 'may-end')
+    const command = `echo two; until [ -e '${mayEnd}' ]; do sleep 0.1; done; printf "\\tend"`
+    const left = run('--id', 'two', '--on-interrupt', 'leave', '--', command)
     t.equal(await cancelled.ended(), 143)
     await left.until(/^two$/m)
     left.signal('SIGINT')
     t.equal(await left.ended(), 130)
+    await writeFile(mayEnd, '')
 
     const followed = await job('logs', '-f', 'two')
     const logs = await job('logs', 'one')

@@ -11,7 +11,8 @@ export async function startAuthorizingProxy(
   credentials: { authorization: string },
 ): Promise<string> {
   const { hostname, port } = new URL(target)
-  const server = createServer((received, response) => {
+  // Its answers pass on how long the gateway keeps a connection, so it closes none before.
+  const server = createServer({ keepAliveTimeout: 0 }, (received, response) => {
     const { method, url, headers } = received
     const sent = request({ hostname, port, method, path: url, headers: { ...credentials, ...headers } })
     sent.once('response', answer => {

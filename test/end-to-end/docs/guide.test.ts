@@ -10,6 +10,7 @@ import t, { type Test } from 'tap'
 import { serverOptions, sluice } from '../../../plugins/sluice.js'
 import { packageRoot } from '../../../src/process/package-root.js'
 import { accessFaults, openBrowser, withoutBrowser } from '../../harness/browser.js'
+import { openConsole } from '../../harness/console.js'
 import { createDatabase } from '../../harness/database.js'
 import { patient } from '../../harness/patience.js'
 import { temporaryFolder } from '../../harness/server.js'
@@ -70,6 +71,27 @@ t.test('a gateway without the site says how to build it', async t => {
     })
   }
 })
+
+t.test(
+  'a person who follows the link of the console to a guide that is not built reads a page',
+  { skip },
+  async t => {
+    const url = await serveGuide(t, join(folder, 'nowhere'))
+    const { page } = await openConsole(t, { url: url.replace(/\/guide$/, '') })
+
+    const link = page.locator('nav a', { hasText: 'Guide' })
+    const [answer] = await Promise.all([page.waitForResponse(/\/guide$/), link.click()])
+    await page.locator('h1', { hasText: 'The guide is not built yet' }).waitFor()
+
+    t.equal(answer.status(), 404)
+    t.equal(answer.headers()['cache-control'], 'no-store')
+    t.match(await page.locator('main').textContent(), 'npm run docs')
+    t.strictSame(await accessFaults(page), [])
+    await page.goto(`${url}/recipes/moving`)
+    await page.locator('a', { hasText: 'The console' }).click()
+    await page.locator('.shell').waitFor()
+  },
+)
 
 t.test('the site is built', { timeout: patient(2 * BUILD_MS) }, async () => {
   await build(packageRoot, site)

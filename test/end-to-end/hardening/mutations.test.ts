@@ -75,7 +75,7 @@ t.test(`no changed request of ${REQUESTS} harms the gateway (SLUICE_SEED=${seed}
   t.strictSame(faults, [], `SLUICE_SEED=${seed}`)
   t.comment([...statuses].sort(([a], [b]) => a - b).map(([status, count]) => `${status}: ${count}`))
   t.ok((statuses.get(200) ?? 0) > REQUESTS / 100, 'some requests still succeed')
-  t.equal((await fetch(`${gateway.url}/ready`)).status, 200)
+  await until('it is ready', async () => (await fetch(`${gateway.url}/ready`)).status === 200)
   await until('the sockets are closed', async () => {
     return (await openDescriptors(gateway.pid)) <= descriptors + SPARE_DESCRIPTORS
   })
@@ -126,6 +126,8 @@ async function templatesOf(url: string): Promise<Template[]> {
 function faultOf(method: string | undefined, { status, contentType, body }: RawAnswer): string | undefined {
   if (status < 100 || (status >= 500 && status !== 503 && status !== 507)) return `${status} ${body}`
   if (status < 400 || method === 'HEAD') return undefined
+  // On a busy machine the database may answer too late for /ready, whose 503 is no problem document.
+  if (status === 503 && body.startsWith('{"status":"unready"')) return undefined
   if (!contentType.startsWith('application/problem+json')) return `${status} ${contentType} ${body}`
   const problem = Object(JSON.parse(body))
   return problem.status === status && typeof problem.code === 'string' ? undefined : `${status} ${body}`

@@ -157,6 +157,27 @@ t.test('a large answer that is not read is dropped, and counts until then', asyn
   t.equal((await taken.text()).length > 4_000_000, true)
 })
 
+// Attack: the same, with requests that follow each other at once; the first answer is read, and its end must not free the others.
+t.test('an answer that is not read is dropped also after another one on its connection was read', async t => {
+  const gateway = await startGateway(t, { httpLimits: { answerTimeout: 300 } })
+  const { transfers, server } = gateway.app
+  const data = { text: 'x'.repeat(250_000) }
+  for (let n = 0; n < 5; n += 1) await publish(gateway, Array(4).fill({ type: 'thing.made', data }))
+  const request = get('/api/events?limit=1000', '1.1', head(as('viewer'), 'Accept: application/json'))
+
+  const { socket } = await connectRaw(t, server, '')
+  let read = 0
+  socket.on('data', chunk => {
+    read += chunk.length
+    // Somewhere in the second answer.
+    if (read > 6_000_000) socket.pause()
+  })
+  socket.write(request.replaceAll('\n', '\r\n').repeat(4))
+  await until('the first answer', () => read > 6_000_000)
+
+  await until('nothing', () => transfers.held === 0)
+})
+
 // Attack: an editor sends bodies that take twenty times their bytes when they are parsed, all at once. Each is allowed.
 t.test('a gateway with a small heap survives more bodies than fit into it', async t => {
   const { url: databaseUrl } = await createDatabase(t)
@@ -177,10 +198,10 @@ t.test('a gateway with a small heap survives more bodies than fit into it', asyn
 
   const statuses = callers.map(({ text }) => text().slice(9, 12))
   const stored = statuses.filter(status => status === '201').length
-  t.strictSame([...new Set(statuses)].sort(), ['201', '503'])
+  // 408: on a busy machine a body may arrive too late.
+  t.strictSame([...new Set(statuses)].filter(status => status !== '408').sort(), ['201', '503'])
   t.equal((await fetch(`${gateway.url}/health`)).status, 200)
-  const heard = await follower.until(1 + 4 * stored)
-  t.equal(heard.filter(({ event }) => event === 'thing.made').length, 4 * stored)
+  t.equal((await follower.until(4 * stored, 'thing.made')).length, 4 * stored)
 
   for (const { socket } of callers) socket.destroy()
   await until('room again', async () => {

@@ -15,7 +15,10 @@ export interface Sight {
 }
 
 export class Follower {
+  /** Of all its lives. */
   readonly sights: Sight[] = []
+  /** The number of sights of earlier lives. */
+  #earlier = 0
   #child: ReturnType<typeof spawn> | undefined
   #errors = ''
 
@@ -27,6 +30,7 @@ export class Follower {
   ) {}
 
   start(): void {
+    this.#earlier = this.sights.length
     const program = join(sources, 'live/follower.py')
     const child = spawn(this.environment.python, ['-B', program, this.mode, ...this.args])
     this.#child = child
@@ -47,6 +51,11 @@ export class Follower {
 
   count(saw: string): number {
     return this.sights.filter(sight => sight.saw === saw).length
+  }
+
+  /** Waits for a fact about the sights of its present life. */
+  async seesNow(what: string, fact: (sights: readonly Sight[]) => boolean): Promise<void> {
+    await this.sees(what, sights => fact(sights.slice(this.#earlier)))
   }
 
   async sees(what: string, fact: (sights: readonly Sight[]) => boolean): Promise<void> {
