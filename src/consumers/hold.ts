@@ -44,6 +44,8 @@ export class Hold implements DeliveryWindow {
   #noted = ''
   #subscription: WindowedSubscription | undefined
   #state: 'held' | 'lost' | 'closed' = 'held'
+  /** Set once it is lost. */
+  loss: HoldLoss | undefined
   /** A reset that is not in the row yet. Reads of the row do not count until it is. */
   resetting: ResetPlace | undefined
   /** Whether the client has not yet acknowledged a reset. The row has another cursor meanwhile, and it must not move by itself. */
@@ -168,11 +170,12 @@ export class Hold implements DeliveryWindow {
     this.#wake()
   }
 
-  /** Ends the subscription; the client gets the reason. */
+  /** Ends the subscription; the client gets the reason. A subscription that opens later ends itself, by `loss`. */
   lose(reason: LostReason): void {
     if (this.#state !== 'held') return
     this.#state = 'lost'
-    this.#subscription?.stop(lossOf(reason))
+    this.loss = lossOf(reason)
+    this.#subscription?.stop(this.loss)
     this.#wake()
   }
 

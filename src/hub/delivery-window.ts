@@ -31,6 +31,8 @@ export interface DeliveryWindow {
   readonly room: number
   /** Events that were written and not acknowledged. */
   readonly inFlight: number
+  /** Why the consumer is lost; undefined while it is held. It may be lost before the subscription opens. */
+  readonly loss: HoldLoss | undefined
   /** Resolves when there may be more room, or the subscription has closed. */
   changed(): Promise<void>
   /** The frames came from the log and were written, up to this cursor. @param events those that the client got, in order. */

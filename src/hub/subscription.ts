@@ -123,6 +123,7 @@ export class Subscription implements Member, Follower, PermittedSubscription, Wi
   /** Called about twice a second, by the hub's one timer. */
   tick(now: number): void {
     if (this.options.permit.isOver(now)) this.stop('expired')
+    else if (this.#window?.loss) this.stop(this.#window.loss)
     else if (this.stream.deleted) this.onDeleted()
     else if (now >= this.options.tooOldAt) this.stop('too-old')
     else if (this.#sink.stalledFor(now) > STALLED_MS) this.stop('stalled')
@@ -212,8 +213,7 @@ export class Subscription implements Member, Follower, PermittedSubscription, Wi
     const isWanted = this.#untilChanged()
     const frames = await next.after(this.#cursor, isWanted)
     if (!isWanted()) return
-    if (frames.length > 0) await this.#write(frames, next, isWanted)
-    else await this.#askLog()
+    await (frames.length > 0 ? this.#write(frames, next, isWanted) : this.#askLog())
   }
 
   async #write(frames: readonly EventFrames[], next: NextFrames, isWanted: () => boolean): Promise<void> {

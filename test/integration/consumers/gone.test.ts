@@ -1,10 +1,16 @@
+import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { ConsumerPages } from '../../../src/consumers/consumer-pages.js'
 import { readConsumer } from '../../../src/consumers/consumer-rows.js'
+import { ConsumerSignals } from '../../../src/consumers/consumer-signals.js'
+import { Holds } from '../../../src/consumers/holds.js'
 import { Hub } from '../../../src/hub/hub.js'
 import { Tailer } from '../../../src/hub/tailer.js'
+import { sse } from '../../../src/sse/encoding.js'
+import { openStream } from '../../harness/event-stream.js'
 import { silent } from '../../harness/hub.js'
-import { startStore } from './rows.js'
+import { serveSinks } from '../../harness/sinks.js'
+import { NODE, startStore } from './rows.js'
 
 t.test('a client that has gone while its stream was looked up takes no consumer from its holder', async t => {
   const { pool: database, create, claim } = await startStore(t, 1)
@@ -35,4 +41,28 @@ t.test('a client that has gone while its stream was looked up takes no consumer 
   await t.rejects(pages.read(request), reason)
 
   t.equal((await readConsumer(database, id))?.epoch, held.epoch)
+})
+
+t.test('a holder that loses its consumer before its stream is open gets the reason', async t => {
+  const { pool: database, create } = await startStore(t, 1)
+  const tailer = new Tailer({ database, bus: { status: 'off' }, logger: silent })
+  const hub = new Hub({ database, tailer, logger: silent })
+  const holds = new Holds({ database, node: NODE, logger: silent, signals: new ConsumerSignals() })
+  const { server, next } = await serveSinks(t)
+  const consumer = await create()
+  const window = await holds.claim(consumer, 'ada', false)
+  const handle = await hub.open('acme', 'feed')
+  if (!handle || !window) throw new Error('The consumer was not claimed.')
+  const start = await hub.starts.resolve(handle.stream, window.start)
+
+  const later = await holds.claim(consumer, 'bob', true)
+  const { port } = server.address() as AddressInfo
+  const client = await openStream(t, `http://127.0.0.1:${port}/`)
+  hub.subscribe({ handle, start, sink: await next(), encoding: sse, filter: undefined, window })
+
+  t.match(await client.until(1, 'unavailable'), [{ data: '{"reason":"taken-over"}' }])
+  t.ok(await client.ended())
+  t.match([window.isLost, later?.isLost], [true, false])
+  later?.abandon()
+  await holds.close()
 })
