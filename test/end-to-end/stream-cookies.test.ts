@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import { openBrowser, withoutBrowser } from '../harness/browser.js'
 import { createDatabase } from '../harness/database.js'
 import { type Gateway, startGateway } from '../harness/gateway.js'
+import { freePort } from '../harness/port.js'
 import { token } from '../harness/tokens.js'
 import { succeeds, until } from '../harness/until.js'
 
@@ -18,7 +19,8 @@ t.test('in Chromium', { skip }, async t => {
 
   t.test('a page follows the command that it has started, over a restart, to its exit code', async t => {
     const { url: databaseUrl } = await createDatabase(t)
-    const first = await startGateway(t, { databaseUrl })
+    const env = { PORT: `${await freePort()}` }
+    const first = await startGateway(t, { databaseUrl, env })
     const page = await openPage(browser, first.url)
     const id = await run(page, first.url, 'make')
     await connected(page, id)
@@ -27,7 +29,7 @@ t.test('in Chromium', { skip }, async t => {
     await seen(page, id, 1)
 
     await first.close()
-    const second = await startGateway(t, { databaseUrl, env: { PORT: new URL(first.url).port } })
+    const second = await startGateway(t, { databaseUrl, env })
     await report(second, id, attempt, 'two')
     await second.app.jobs.finish(
       RUNNER,

@@ -8,6 +8,7 @@ import { openBrowser, withoutBrowser } from '../harness/browser.js'
 import { createDatabase } from '../harness/database.js'
 import { read, section } from '../harness/document.js'
 import { type Gateway, publish, startGateway } from '../harness/gateway.js'
+import { freePort } from '../harness/port.js'
 import { token } from '../harness/tokens.js'
 import { succeeds, until } from '../harness/until.js'
 
@@ -123,13 +124,13 @@ interface Site {
 
 async function startSite(t: Test, origins = ''): Promise<Site> {
   const { url: databaseUrl } = await createDatabase(t)
-  const env = { CORS_ORIGINS: origins }
+  const env = { CORS_ORIGINS: origins, PORT: `${await freePort()}` }
   let gateway = await startGateway(t, { databaseUrl, env })
   return {
     gateway: () => gateway,
     async restart() {
       await gateway.close()
-      gateway = await startGateway(t, { databaseUrl, env: { ...env, PORT: new URL(gateway.url).port } })
+      gateway = await startGateway(t, { databaseUrl, env })
     },
   }
 }

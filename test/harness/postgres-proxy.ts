@@ -3,9 +3,10 @@
  * client, whatever the database's URL says towards the server.
  */
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import pg from 'pg'
 import type { Test } from 'tap'
+import { freePort } from './port.js'
 
 /** The type of ReadyForQuery. */
 const READY = 'Z'
@@ -42,11 +43,11 @@ export interface PostgresProxy {
   plugIn(): Promise<void>
 }
 
-/** Closed when the test is over. */
+/** At a port of its own also while it is unplugged: the system gives it to no outgoing connection. Closed when the test is over. */
 export async function startProxy(test: Test, databaseUrl: string): Promise<PostgresProxy> {
   const pairs = new Set<Pair>()
   let accepted = 0
-  let port = 0
+  const port = await freePort()
   const server = createServer({ allowHalfOpen: false }, client => {
     accepted += 1
     if (proxy.mode === 'refuse') {
@@ -99,7 +100,6 @@ export async function startProxy(test: Test, databaseUrl: string): Promise<Postg
     },
     async plugIn() {
       await once(server.listen(port, '127.0.0.1'), 'listening')
-      port = (server.address() as AddressInfo).port
     },
   }
   test.teardown(() => proxy.unplug())

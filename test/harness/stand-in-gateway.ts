@@ -8,6 +8,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { text } from 'node:stream/consumers'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Test } from 'tap'
+import { freePort } from './port.js'
 
 export const TOKEN = 'the-token-of-a-runner'
 const MAX_ATTEMPTS = 3
@@ -63,10 +64,10 @@ export async function startStandInGateway(t: Test): Promise<StandInGateway> {
     for (const go of waiting) go()
   }
   let server: Server
-  let port = 0
+  const port = await freePort()
 
   const gateway = {
-    url: '',
+    url: `http://127.0.0.1:${port}`,
     jobs,
     fault: (_call: string): Fault => undefined,
     add(payload: object, timeoutMs?: number) {
@@ -95,8 +96,6 @@ export async function startStandInGateway(t: Test): Promise<StandInGateway> {
       server = createServer((request, response) => void answer(request, response))
       server.listen(port, '127.0.0.1')
       await once(server, 'listening')
-      port = (server.address() as { port: number }).port
-      gateway.url = `http://127.0.0.1:${port}`
     },
     async stop() {
       if (!server.listening) return

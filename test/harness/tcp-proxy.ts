@@ -1,7 +1,8 @@
 /** A network between a client and a server of the loopback that can be cut, or go silent, and come back. */
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import type { Test } from 'tap'
+import { freePort } from './port.js'
 
 export interface TcpProxy {
   readonly port: number
@@ -21,10 +22,13 @@ export interface TcpProxy {
   plugIn(): Promise<void>
 }
 
-/** Closed when the test is over. @param port of the server. */
+/**
+ * At a port of its own also while it is unplugged: the system gives it to no outgoing connection. Closed when the test is over.
+ * @param port of the server.
+ */
 export async function startTcpProxy(t: Test, port: number): Promise<TcpProxy> {
   const pairs = new Map<Socket, Socket | undefined>()
-  let own = 0
+  const own = await freePort()
   let accepted = 0
   const server = createServer({ allowHalfOpen: false }, client => {
     accepted += 1
@@ -44,9 +48,7 @@ export async function startTcpProxy(t: Test, port: number): Promise<TcpProxy> {
     far?.on('close', () => client.destroy())
   })
   const proxy: TcpProxy = {
-    get port() {
-      return own
-    },
+    port: own,
     get accepted() {
       return accepted
     },
@@ -67,7 +69,6 @@ export async function startTcpProxy(t: Test, port: number): Promise<TcpProxy> {
     },
     async plugIn() {
       await once(server.listen(own, '127.0.0.1'), 'listening')
-      own = (server.address() as AddressInfo).port
     },
   }
   t.teardown(() => proxy.unplug())

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { RequestListener } from 'node:http'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import Value from 'typebox/value'
 import { ProblemDocument } from '../../../src/problems/problem-document.js'
 import { packageRoot } from '../../../src/process/package-root.js'
@@ -12,21 +12,15 @@ import { openBrowser, withoutBrowser } from '../../harness/browser.js'
 import { openStream } from '../../harness/event-stream.js'
 import { as, startGateway } from '../../harness/gateway.js'
 import { startNginx, withoutNginx } from '../../harness/nginx.js'
+import { freePort } from '../../harness/port.js'
 import { gatewayWithRoutes } from '../../harness/routes.js'
 import { echoesHeaders, startStandIn, tellsOne } from './stand-in.js'
 
 const skip = withoutNginx()
 const stream = { accept: 'text/event-stream' }
 
-/** A port of this machine on which nobody listens. */
-async function deadPort(t: Test): Promise<number> {
-  const gone = await startStandIn(t, tellsOne)
-  await gone.stop()
-  return gone.port
-}
-
 t.test('without any gateway an event stream is answered with `unavailable` and 200', { skip }, async t => {
-  const nginx = await startNginx(t, { upstreams: [await deadPort(t)] })
+  const nginx = await startNginx(t, { upstreams: [await freePort()] })
 
   const response = await fetch(`${nginx.url}/api/events?last=50`, {
     headers: { ...stream, origin: 'https://app.example' },
@@ -41,7 +35,7 @@ t.test('without any gateway an event stream is answered with `unavailable` and 2
 
 // Attack: a link whose event id writes frames of its own, or fills the answer.
 t.test("the answer repeats the client's event id and nothing else from its request", { skip }, async t => {
-  const nginx = await startNginx(t, { upstreams: [await deadPort(t)] })
+  const nginx = await startNginx(t, { upstreams: [await freePort()] })
   const ask = async (query: string, headers: Record<string, string> = {}) =>
     (await fetch(`${nginx.url}/api/events${query}`, { headers: { ...stream, ...headers } })).text()
   const told = (id: string) => `retry: 2000\nid: ${id}\nevent: unavailable\ndata: {"reason":"upstream"}\n\n`
@@ -86,7 +80,7 @@ t.test('nginx treats the stream routes of the gateway as streams, and no other r
 })
 
 t.test('the streams of jobs get the same answer, in each dialect', { skip }, async t => {
-  const nginx = await startNginx(t, { upstreams: [await deadPort(t)] })
+  const nginx = await startNginx(t, { upstreams: [await freePort()] })
 
   for (const path of [
     '/api/jobs/7/events',
@@ -114,7 +108,7 @@ t.test('a 503 of a stopping gateway does not end an event stream either', { skip
 })
 
 t.test('without any gateway every other request gets a 503 problem', { skip }, async t => {
-  const nginx = await startNginx(t, { upstreams: [await deadPort(t)] })
+  const nginx = await startNginx(t, { upstreams: [await freePort()] })
   const json = { accept: 'application/json' }
 
   for (const [path, init] of [
@@ -193,7 +187,7 @@ t.test('a publish with a key is sent to another, whole', { skip }, async t => {
 
 t.test('every request, even a publish, skips a gateway that is down', { skip }, async t => {
   const gateway = await startStandIn(t, echoesHeaders)
-  const nginx = await startNginx(t, { upstreams: [await deadPort(t), gateway.port] })
+  const nginx = await startNginx(t, { upstreams: [await freePort(), gateway.port] })
 
   const answers = await Promise.all(
     ['GET', 'POST', 'GET', 'POST'].map(method => fetch(`${nginx.url}/api/items`, { method })),

@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import type { Test } from 'tap'
+import { freePort } from '../../harness/port.js'
 
 export interface StandIn {
   readonly port: number
@@ -12,13 +13,14 @@ export interface StandIn {
 }
 
 /** @param port default: a free one; the port of a stopped one, to come back in its place. */
-export async function startStandIn(t: Test, answer: RequestListener, port = 0): Promise<StandIn> {
+export async function startStandIn(t: Test, answer: RequestListener, port?: number): Promise<StandIn> {
+  const own = port ?? (await freePort())
   const requests: IncomingMessage[] = []
   const server = createServer((request, response) => {
     requests.push(request)
     answer(request, response)
   })
-  server.listen(port, '127.0.0.1')
+  server.listen(own, '127.0.0.1')
   await once(server, 'listening')
 
   const stop = async (): Promise<void> => {
@@ -29,9 +31,7 @@ export async function startStandIn(t: Test, answer: RequestListener, port = 0): 
     await closed
   }
   t.teardown(stop)
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('No port was given.')
-  return { port: address.port, requests, stop }
+  return { port: own, requests, stop }
 }
 
 /** Has one event to tell and then stays silent with the stream open. */
