@@ -31,8 +31,8 @@ export interface Program {
   signal(signal: NodeJS.Signals): void
   /** Messages between it and this process. */
   readonly channel: ChildProcess
-  /** Resolves when it has ended, with the exit code; null when a signal ended it. */
-  ended(): Promise<number | null>
+  /** Resolves when it has ended, with the exit code; null when a signal ended it. @param patienceMs how long that takes. */
+  ended(patienceMs?: number): Promise<number | null>
 }
 
 export interface ProgramOptions {
@@ -47,12 +47,22 @@ export interface ProgramOptions {
   readonly through?: readonly string[]
   /** Where its standard output goes, instead of into `output`. */
   readonly stdout?: number
+  /** Whether its standard input is `channel.stdin`; default: none. */
+  readonly isFed?: boolean
 }
 
 /** Starts the program and does not wait for anything. */
 export function startProgram(
   t: Pick<Test, 'teardown'>,
-  { args = [], env = {}, program: file = MAIN, descriptors, through = [], stdout }: ProgramOptions = {},
+  {
+    args = [],
+    env = {},
+    program: file = MAIN,
+    descriptors,
+    through = [],
+    stdout,
+    isFed,
+  }: ProgramOptions = {},
 ): Program {
   const { PATH = '', HOME = '' } = process.env
   const command = [process.execPath, '--import', LEAVE_WITH_PARENT, file, ...args]
@@ -61,7 +71,7 @@ export function startProgram(
   const child = spawn(program, rest, {
     cwd: packageRoot,
     env: { PATH, HOME, ...env },
-    stdio: ['ignore', stdout ?? 'pipe', 'pipe', 'ipc'],
+    stdio: [isFed ? 'pipe' : 'ignore', stdout ?? 'pipe', 'pipe', 'ipc'],
   })
   const exited = once(child, 'exit')
   t.teardown(async () => {
@@ -77,8 +87,8 @@ export function startProgram(
     until: pattern => untilOutput(child, pattern, () => output),
     signal: signal => child.kill(signal),
     channel: child,
-    async ended() {
-      await within(STOP_PATIENCE_MS, exited, () => `The program did not end:\n${output}`)
+    async ended(patienceMs = STOP_PATIENCE_MS) {
+      await within(patienceMs, exited, () => `The program did not end:\n${output}`)
       return child.exitCode
     },
   }
