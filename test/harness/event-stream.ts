@@ -4,8 +4,11 @@ import { type IncomingMessage, request } from 'node:http'
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import type { Test } from 'tap'
 import { afterPatience } from './patience.js'
+import { until } from './until.js'
 
 const PATIENCE_MS = 15_000
+/** For some streams that are tried one after another. */
+const STAYING_MS = 60_000
 
 export interface EventStream {
   readonly response: IncomingMessage
@@ -94,4 +97,22 @@ export async function openStream(test: Test, url: string, options: OpenOptions =
     ended: () => wait(() => end, 'the end'),
     close: () => sent.destroy(),
   }
+}
+
+/**
+ * Resolves when a stream has had so many heartbeats. Where none would pass, a proxy cuts each stream before; a machine that stands
+ * still for as long may cost one, so another one is tried.
+ */
+export async function staysOpen(
+  test: Test,
+  url: string,
+  beats: number,
+  headers: OpenOptions['headers'] = {},
+): Promise<void> {
+  const look = async () => {
+    const stream = await openStream(test, url, { headers })
+    const isOpen = stream.until(beats, 'heartbeat').then(() => true)
+    return await Promise.race([isOpen, stream.ended().then(() => false)]).finally(() => stream.close())
+  }
+  await until(`a stream has ${beats} heartbeats`, look, STAYING_MS)
 }

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { packageRoot } from '../../src/process/package-root.js'
 import { type ProxyProcess, runProxy } from './own-proxy.js'
+import { patient } from './patience.js'
 
 export interface Proxy {
   readonly name: 'haproxy' | 'caddy'
@@ -52,6 +53,14 @@ export const caddy: Proxy = {
   ],
 }
 
+/** On a busy machine a gateway may answer the checks of its proxy late, which says nothing of it. */
+function patientChecks({ name }: Proxy): readonly [from: string, to: string] {
+  const ms = patient(10_000)
+  return name === 'caddy'
+    ? ['health_timeout 2s', `health_timeout ${ms}ms`]
+    : ['  default-server check', `  timeout check ${ms}ms\n  default-server check`]
+}
+
 interface Options {
   readonly upstreams: readonly [number, number]
   /** A certificate with its key, in PEM: the proxy then speaks TLS. */
@@ -73,7 +82,7 @@ export async function startProxy(t: Test, proxy: Proxy, options: Options): Promi
   const write = (port: number, folder: string) => {
     if (pem !== undefined) writeFileSync(join(folder, 'sluice.pem'), pem)
     const address = pem === undefined ? proxy.replacements(port) : proxy.tls(port, folder)
-    return [...address, ...gateways, ...changes].reduce(replaced, readShipped(proxy))
+    return [...address, ...gateways, patientChecks(proxy), ...changes].reduce(replaced, readShipped(proxy))
   }
   const running = await runProxy(t, proxy.name, write, reloads)
   return { ...running, url: `${pem === undefined ? 'http' : 'https'}://127.0.0.1:${running.port}` }

@@ -1,11 +1,12 @@
 /** What a client sees behind a proxy whose time-outs are too short, or that buffers. What doctor says of them: doctor-proxies.test.ts. */
 import t, { type Test } from 'tap'
-import { openStream } from '../../harness/event-stream.js'
+import { openStream, staysOpen } from '../../harness/event-stream.js'
 import { as, type Gateway, publish, startGateway } from '../../harness/gateway.js'
 import { nginxConfiguration, withoutNginx } from '../../harness/nginx.js'
 import { startOwnProxy, withoutProgram } from '../../harness/own-proxy.js'
 import { caddy, haproxy, startProxy } from '../../harness/proxies.js'
 import { connectRaw, get, type RawClient } from '../../harness/raw-client.js'
+import { until } from '../../harness/until.js'
 
 const portOf = ({ url }: Pick<Gateway, 'url'>) => Number(new URL(url).port)
 const thing = (text: string) => ({ type: 'thing.made', data: { text } })
@@ -25,18 +26,18 @@ t.test(
         )
       }),
     )
-    const follow = (url = '', headers = {}) =>
-      openStream(t, `${url}/api/events`, { headers: { ...as('viewer'), ...headers } })
-    const [stays, ends] = await Promise.all([follow(kept), follow(cut)])
+    const follow = (query: string, headers = {}) =>
+      openStream(t, `${cut}/api/events${query}`, { headers: { ...as('viewer'), ...headers } })
     const [first = ''] = await publish(silent, thing('a'))
+    const ends = await follow('?from=beginning')
     await ends.until(1, 'thing.made')
 
     t.equal(await ends.ended(), false, 'cut, not ended')
     const [missed] = await publish(silent, thing('b'))
-    const resumed = await follow(cut, { 'last-event-id': first })
+    const resumed = await follow('', { 'last-event-id': first })
 
     t.equal((await resumed.until(1, 'thing.made'))[0]?.id, missed)
-    await stays.until(8, 'heartbeat')
+    await staysOpen(t, `${kept}/api/events`, 8, as('viewer'))
   },
 )
 
@@ -84,9 +85,10 @@ async function publishUnseen(t: Test, gateway: Gateway, port: number): Promise<[
   const headers = `Accept: text/event-stream\nAuthorization: ${as('viewer').authorization}\n`
   const request = get('/api/events?from=beginning', '1.1', headers)
   const client = await connectRaw(t, port, request.replace('localhost', `127.0.0.1:${port}`))
+  await until('both are clients', () => gateway.app.hub.clients().total === 2)
   const ids = await publish(gateway, [thing('a'), thing('b')])
   await direct.until(ids.length, 'thing.made')
-  // Through a proxy that passes everything on the second client is there by now.
+  // Through a proxy that passes everything on they have reached the second client by now.
   ids.push(...(await publish(gateway, thing('c'))))
   await direct.until(ids.length, 'thing.made')
   t.equal(client.text(), '')
