@@ -14,6 +14,7 @@ import { startProcess, startProgram } from '../harness/process.js'
 import { findProgram } from '../harness/program.js'
 import { asOwner, execute, temporaryFolder, uniqueName, withDatabase } from '../harness/server.js'
 import { bearer, SECRET } from '../harness/tokens.js'
+import { until } from '../harness/until.js'
 
 const run = promisify(execFile)
 const withoutCurl = findProgram(['curl']) === undefined && 'curl is not installed'
@@ -117,7 +118,7 @@ t.test('in production a gateway starts and prints no token', async t => {
   const { url: databaseUrl } = await createDatabase(t)
   const gateway = await startProcess(t, { databaseUrl, env: { NODE_ENV: 'production' } })
 
-  t.equal((await fetch(`${gateway.url}/ready`)).status, 200)
+  await until('it is ready', async () => (await fetch(`${gateway.url}/ready`)).status === 200)
   t.notMatch(gateway.output(), 'Bearer')
   t.equal(await gateway.stop(), 0)
 })
@@ -149,7 +150,7 @@ t.test('the start waits for a database that is not up yet', async t => {
   await postgres.start()
   const [, url] = await staying.until(/^Sluice listens on (\S+)$/m)
 
-  t.equal((await fetch(`${url}/ready`)).status, 200)
+  await until('it is ready', async () => (await fetch(`${url}/ready`)).status === 200)
   staying.signal('SIGTERM')
   t.equal(await staying.ended(), 0)
 })

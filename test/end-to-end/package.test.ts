@@ -19,6 +19,8 @@ import { until } from '../harness/until.js'
 
 const run = promisify(execFile)
 const STEP_MS = 240_000
+/** With an embedded Postgres that makes its database. */
+const START_MS = 60_000
 /** A quarter of it are migrations, which stay. */
 const MAX_UNPACKED_BYTES = 3_300_000
 const PROGRAM = `
@@ -148,12 +150,16 @@ t.test(
         if (child.exitCode === null && child.signalCode === null) process.kill(-Number(child.pid), 'SIGINT')
         await ended
       })
-      await until('it listens', () => output.includes(`Sluice listens on http://127.0.0.1:${env.PORT}`))
+      await until(
+        'it listens',
+        () => output.includes(`Sluice listens on http://127.0.0.1:${env.PORT}`),
+        START_MS,
+      )
       return output
     }
     const port = String(await freePort())
     const output = await start([program], { PORT: port })
-    t.equal((await fetch(`http://127.0.0.1:${port}/ready`)).status, 200)
+    await until('it is ready', async () => (await fetch(`http://127.0.0.1:${port}/ready`)).status === 200)
     t.match(output, /embedded Postgres in data\//)
     t.ok(await readFile(join(user, 'data/jwt-secret')), 'the data is where it was started')
 

@@ -7,6 +7,7 @@ import { createDatabase } from '../../harness/database.js'
 import { as } from '../../harness/gateway.js'
 import { byNight } from '../../harness/nightly.js'
 import { gatewayWithRoutes, type Route } from '../../harness/routes.js'
+import { until } from '../../harness/until.js'
 import { POLLUTION_BODIES, POLLUTION_TEXTS, SQL_TEXTS } from './corpora.js'
 import { type Schema, sampleOf, withEachText } from './samples.js'
 
@@ -44,7 +45,7 @@ t.test('no text in any field breaks out of it', async t => {
   t.strictSame(failures.slice(0, 5), [])
   t.strictSame(await state(), before, 'every table is there, and what is theirs is as it was')
   t.ok(requests.length > 1_500, `${requests.length} requests`)
-  t.equal((await fetch(`${url}/ready`)).status, 200)
+  await until('it is ready', async () => (await fetch(`${url}/ready`)).status === 200)
 })
 
 t.test('no key in any body changes the prototype of objects', async t => {
@@ -192,7 +193,9 @@ async function failuresOf(requests: readonly Request[]): Promise<string[]> {
         ...(body && { body }),
       })
       const text = await response.text()
-      if (response.status >= 500) failures.push(`${name} → ${response.status} ${text}`)
+      // On a busy machine the database may answer too late for /ready.
+      const isUnready = response.status === 503 && text.startsWith('{"status":"unready"')
+      if (response.status >= 500 && !isUnready) failures.push(`${name} → ${response.status} ${text}`)
       if (
         /syntax error|pg_|sqlstate|node_modules/i.test(text) &&
         !text.includes('"items"') &&

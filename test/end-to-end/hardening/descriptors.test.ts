@@ -95,7 +95,7 @@ t.test(
     const oneMore = await open()
 
     t.match(await oneMore.until(1), [{ event: 'unavailable', data: '{"reason":"limit"}' }])
-    t.equal((await fetch(`${gateway.url}/ready`)).status, 200, 'and requests are served')
+    await until('it is ready', async () => (await fetch(`${gateway.url}/ready`)).status === 200)
   },
 )
 

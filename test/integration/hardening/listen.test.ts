@@ -119,7 +119,7 @@ t.test('a flood of forged wakes loses nothing and stops nothing', async t => {
     ticks.map(({ id }) => id),
     sent,
   )
-  t.equal((await fetch(`${gateway.url}/ready`)).status, 200)
+  await until('it is ready', async () => (await fetch(`${gateway.url}/ready`)).status === 200)
 })
 
 /** A connection of a role that was granted nothing. Both are gone when the test is over. */
