@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import { packageRoot } from '../../../src/process/package-root.js'
 import { accessFaults, openPage, withoutBrowser } from '../../harness/browser.js'
 import { createDatabase } from '../../harness/database.js'
+import { patient } from '../../harness/patience.js'
 import { freePort } from '../../harness/port.js'
 import { startProcess, startProgram } from '../../harness/process.js'
 import { SECRET } from '../../harness/tokens.js'
@@ -144,7 +145,7 @@ async function startExample(t: Test) {
   const start = async () => {
     const program = startProgram(t, {
       program: join(folder, 'start.mjs'),
-      env: { SLUICE_URL: gateway.url, JWT_SECRET: SECRET, PORT: `${port}`, TOKEN_MS: '20' },
+      env: { SLUICE_URL: gateway.url, JWT_SECRET: SECRET, PORT: `${port}`, TOKEN_MS: `${patient(20)}` },
     })
     await program.until(/^The chat is at http/m)
     return program

@@ -1,5 +1,6 @@
 import { realpath } from 'node:fs/promises'
 import t from 'tap'
+import { patient } from '../../harness/patience.js'
 import { isGone } from '../../harness/processes.js'
 import {
   linesOf,
@@ -113,13 +114,21 @@ t.test('a command that takes too long is killed, and its output is stored', asyn
   const gateway = await startStandInGateway(t)
   await startRunner(t, gateway.url, { args: ['--concurrency', '2'] })
 
+  // Long enough for a shell to begin, on a busy machine too.
+  const late = patient(2_000)
   const [byPayload, byJob] = [
-    gateway.add({ command: 'echo begun; sleep 1000', timeout_ms: 300 }),
-    gateway.add({ command: `trap 'exit 0' TERM; echo begun; sleep 1000 & wait` }, 300),
+    gateway.add({ command: 'echo begun; sleep 1000', timeout_ms: late }),
+    gateway.add({ command: `trap 'exit 0' TERM; echo begun; sleep 1000 & wait` }, late),
   ]
 
-  t.match(await untilEnded(byPayload), { status: 'failed', result: { signal: 'SIGTERM', timed_out: true } })
-  t.match(await untilEnded(byJob), { status: 'failed', result: { exit_code: 0, timed_out: true } })
+  t.match(await untilEnded(byPayload, 15_000 + late), {
+    status: 'failed',
+    result: { signal: 'SIGTERM', timed_out: true },
+  })
+  t.match(await untilEnded(byJob, 15_000 + late), {
+    status: 'failed',
+    result: { exit_code: 0, timed_out: true },
+  })
   for (const job of [byPayload, byJob]) t.strictSame(linesOf(job), ['begun'])
 })
 
@@ -132,7 +141,7 @@ t.test('cancelling a job kills its command and all its child processes at the ne
 
   gateway.cancel(job)
 
-  for (const pid of linesOf(job)) await until(`${pid} is gone`, () => isGone(Number(pid)), 5_000)
+  for (const pid of linesOf(job)) await until(`${pid} is gone`, () => isGone(Number(pid)))
   t.equal(job.heartbeats, beats)
   t.equal(job.result, null, 'nothing is reported')
   await runner.until(/lost \(Refused: job-ended\.\)/)

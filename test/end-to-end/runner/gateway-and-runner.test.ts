@@ -132,7 +132,7 @@ t.test('cancelling a job ends its command', async t => {
   })
 
   t.equal(response.status, 200)
-  await until('its command is gone', () => isGone(Number(pid)), 5_000)
+  await until('its command is gone', () => isGone(Number(pid)))
   await runner.until(/lost \(/)
   t.equal((await eventsOf(database, id)).at(-1)?.type, 'job.cancelled')
 })

@@ -10,6 +10,7 @@ import type { Job } from '../../../src/jobs/job.js'
 import { openBrowser, withoutBrowser } from '../../harness/browser.js'
 import { createDatabase } from '../../harness/database.js'
 import { as } from '../../harness/gateway.js'
+import { patient } from '../../harness/patience.js'
 import { startProcess } from '../../harness/process.js'
 import { launchRunner, startRunner, temporaryDir } from '../../harness/runner-program.js'
 import { token } from '../../harness/tokens.js'
@@ -79,7 +80,7 @@ t.test('each end of a command is an exit code with its reason, or an error if it
     ['signal', { command: 'echo a; kill -SEGV $$' }, ['a', 'exit 139 in ms {"signal":"SIGSEGV"}']],
     [
       'timeout',
-      { command: 'echo a; sleep 1000', timeout_ms: 500 },
+      { command: 'echo a; sleep 1000', timeout_ms: patient(2_000) },
       ['a', 'exit 124 in ms {"reason":"timeout"}'],
     ],
     ['cancelled', { command: 'echo a; sleep 1000' }, ['a', 'exit 143 in ms {"reason":"cancelled"}'], cancel],

@@ -2,14 +2,18 @@ import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { type EventStream, openStream } from '../../../harness/event-stream.js'
 import { type Gateway, publish, startGateway } from '../../../harness/gateway.js'
+import { patient } from '../../../harness/patience.js'
 import { bearer, secondsFromNow, token } from '../../../harness/tokens.js'
 import { until } from '../../../harness/until.js'
 
 const event = { type: 'thing.made', data: {} }
+/** How long credentials last that end within a test: longer than the requests before take, on a busy machine too. */
+const SHORT_S = Math.ceil(patient(5_000) / 1_000)
+const PATIENCE_MS = (SHORT_S + 15) * 1_000
 
 t.test('a stream goes on with newer credentials, whichever gateway receives them', async t => {
   const { one, two } = await startTwo(t)
-  const ends = secondsFromNow(5)
+  const ends = secondsFromNow(SHORT_S)
   const streams = [await follow(t, one, { exp: ends }), await follow(t, two, { exp: ends })]
   const later = secondsFromNow(3_600)
 
@@ -25,7 +29,7 @@ t.test('a stream goes on with newer credentials, whichever gateway receives them
     t.type(id, 'string', 'the cursor, which the first message told')
     t.strictSame(told, { id, event: 'auth-renewed', data: `{"expires_at":"${isoOf(later)}"}` })
   }
-  await until('the first credentials have ended', () => Date.now() > ends * 1_000 + 1_000)
+  await until('the first credentials have ended', () => Date.now() > ends * 1_000 + 1_000, PATIENCE_MS)
   await publish(one, event)
   for (const stream of streams) {
     await stream.until(1, 'thing.made')
@@ -35,7 +39,7 @@ t.test('a stream goes on with newer credentials, whichever gateway receives them
 
 t.test('credentials that do not match change nothing, and every answer is the same', async t => {
   const { one, two } = await startTwo(t)
-  const ends = secondsFromNow(6)
+  const ends = secondsFromNow(SHORT_S + 1)
   const streams = [await follow(t, one, { exp: ends }), await follow(t, two, { exp: ends })]
   const later = secondsFromNow(3_600)
   const answers = new Set<string>()
@@ -139,7 +143,10 @@ async function startTwo(t: Test) {
 }
 
 async function follow(t: Test, { url }: Gateway, claims: object): Promise<EventStream> {
-  const stream = await openStream(t, `${url}/api/events`, { headers: bearer(token(claims)) })
+  const stream = await openStream(t, `${url}/api/events`, {
+    headers: bearer(token(claims)),
+    patienceMs: PATIENCE_MS,
+  })
   await stream.until(1)
   return stream
 }
