@@ -109,7 +109,7 @@ t.test('clients of a killed gateway leave its stream, unless they reconnect', as
   await killed.kill()
   const killedAt = performance.now()
   await (await follow(here, 'rooms/1', 'bob')).until(1)
-  await until('the row of the killed one is gone', async () => (await nodes()).length === 1, 15_000)
+  await until('the row of the killed one is gone', async () => (await nodes()).length === 1, GONE_MS)
   t.comment(`gone after ${Math.round(performance.now() - killedAt)} ms`)
   await until('only one client is there', async () => {
     const { clients } = await get(here, '/api/stream-clients?stream=rooms/1')

@@ -28,10 +28,10 @@ t.test('the eventsource package with a token in its header outlives every gatewa
   })
   t.teardown(() => source.close())
   const seen = collect(source)
-  await seen.until(({ states }) => states.length === 1)
+  await seen.until(({ states }) => states.length >= 1)
 
   const ids = await publish(nginx, [thing(1), thing(2)])
-  await seen.until(({ events }) => events.length === 2)
+  await seen.until(({ events }) => events.length >= 2)
   for (const end of ['stop', 'kill'] as const) {
     await gateway[end]()
     await seen.until(({ refusals }) => refusals.length > 0)

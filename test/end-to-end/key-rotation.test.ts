@@ -105,7 +105,9 @@ function followFor(
       if (!current) continue
       connections += 1
       note('the client', { status: current.response.statusCode ?? 0, url })
-      await current.ended()
+      const { response } = current
+      // Where it breaks, `close` follows the error.
+      if (!response.closed) await new Promise(resolve => response.once('close', resolve))
       earlier.splice(0, earlier.length, ...received())
     }
   })()

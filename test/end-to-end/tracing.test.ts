@@ -179,6 +179,9 @@ t.test('while a collector hangs, no more spans wait than the queue holds', async
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
       OTEL_BSP_MAX_QUEUE_SIZE: '20',
       OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '10',
+      // Longer than the test: the export that hangs is not given up.
+      OTEL_EXPORTER_OTLP_TIMEOUT: '600000',
+      OTEL_BSP_EXPORT_TIMEOUT: '600000',
       ...OFTEN,
     },
   })

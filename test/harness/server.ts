@@ -10,6 +10,7 @@ import pg from 'pg'
 import { migrate } from '../../src/database/migrate.js'
 import { startEmbedded } from '../../src/embedded-postgres/embedded-postgres.js'
 import { hostileRole } from './hostile.js'
+import { patient } from './patience.js'
 import { succeeds } from './until.js'
 
 /**
@@ -91,7 +92,7 @@ async function parentFolder(): Promise<string> {
 
 /** Runs one statement on a separate connection. */
 export async function execute(url: string, sql: string): Promise<pg.QueryResult> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: patient(15_000) })
   // When the server ends, the query fails, and the connection has an error of its own besides.
   client.on('error', () => undefined)
   try {

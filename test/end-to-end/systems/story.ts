@@ -169,6 +169,10 @@ async function startSystem(t: Test, env: Readonly<Record<string, string>>): Prom
     kill: () => replace(gateway => gateway.kill()),
     async databaseAway(ms) {
       await proxy.unplug()
+      for (const { url } of gateways) {
+        const isDegraded = async () => Object(await (await fetch(`${url}/ready`)).json()).mode !== 'normal'
+        await until('the gateways have noticed', isDegraded, PATIENCE_MS)
+      }
       await pause(ms)
       await proxy.plugIn()
     },
