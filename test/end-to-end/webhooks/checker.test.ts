@@ -15,7 +15,14 @@ import { type OwnPostgres, preparePostgres } from '../../harness/postgres.js'
 import type { GatewayProcess } from '../../harness/process.js'
 import { until } from '../../harness/until.js'
 import { startDeliveringGateway } from './delivering-gateway.js'
-import { ALL_PLANS, administer, type CheckedEndpoint, createEndpoint, GONE } from './endpoints.js'
+import {
+  ALL_PLANS,
+  administer,
+  type CheckedEndpoint,
+  createEndpoint,
+  GONE,
+  readWebhook,
+} from './endpoints.js'
 
 const ROUNDS = byNight(1, 20)
 const EVENTS = byNight(25, 50)
@@ -50,8 +57,7 @@ t.test('every event of the log reaches every webhook, in order, whatever fails',
 
   await publish(pool, EVENTS)
   for (const { id } of gone) {
-    const isDisabled = async () =>
-      (await administer(urlOf(world), 'acme', 'GET', `/${id}`)).state === 'disabled'
+    const isDisabled = async () => (await readWebhook(urlOf(world), 'acme', id))?.state === 'disabled'
     await until('410 has disabled the endpoint', isDisabled, PATIENCE_MS)
     t.match(await administer(urlOf(world), 'acme', 'GET', `/${id}`), { state_reason: 'gone' })
     await administer(urlOf(world), 'acme', 'POST', `/${id}/resume`)
@@ -67,8 +73,8 @@ t.test('every event of the log reaches every webhook, in order, whatever fails',
   recorder.quiet()
   for (const { id, name, workspace, isHopeless = false } of all) {
     const caughtUp = async () => {
-      const { state, lag } = await administer(urlOf(world), workspace, 'GET', `/${id}`)
-      return state === 'active' && lag.events > 0 === isHopeless
+      const found = await readWebhook(urlOf(world), workspace, id)
+      return found?.state === 'active' && found.lag.events > 0 === isHopeless
     }
     await until(`${name} is active, and ${isHopeless ? 'behind' : 'has caught up'}`, caughtUp, CATCH_UP_MS)
   }

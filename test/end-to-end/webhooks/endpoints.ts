@@ -135,7 +135,21 @@ export async function administer(
     headers: { ...as('admin', workspace), ...(body && { 'content-type': 'application/json' }) },
     ...(body && { body: JSON.stringify(body) }),
   })
+  return await documentIn(response)
+}
+
+/** The webhook; undefined while the gateway has no answer of its database. */
+export async function readWebhook(
+  url: string,
+  workspace: string,
+  id: string,
+): Promise<WebhookDocument | undefined> {
+  const response = await fetch(`${url}/api/webhooks/${id}`, { headers: as('admin', workspace) })
+  return response.status === 503 ? undefined : await documentIn(response)
+}
+
+async function documentIn(response: Response): Promise<WebhookDocument> {
   const text = await response.text()
-  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`)
+  if (!response.ok) throw new Error(`${response.url}: ${response.status} ${text}`)
   return JSON.parse(text)
 }
