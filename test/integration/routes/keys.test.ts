@@ -346,7 +346,7 @@ t.test('a key revoked on one gateway works on no gateway, and its streams end', 
   await send(gateway, 'DELETE', `/api/keys/${id}`, as('admin'))
 
   t.equal(await tried(gateway, key), 'key-revoked')
-  await until('revoked there too', async () => (await tried(other, key)) === 'key-revoked', 5_000)
+  await until('revoked there too', async () => (await tried(other, key)) === 'key-revoked')
   for (const stream of streams) {
     t.ok(await stream.ended())
     t.match(stream.messages.at(-1), { event: 'auth-revoked' })

@@ -90,7 +90,11 @@ t.test('jobs are counted by status, and the one that waits for longest has an ag
     `update sluice.jobs set queued_at = queued_at - interval '1 hour' where status = 'queued'`,
   )
 
-  const seen = await metricsOf(app)
+  let seen = await metricsOf(app)
+  await until('the database has answered in time for them', async () => {
+    seen = await metricsOf(app)
+    return seen.has('sluice_jobs{status="running"}')
+  })
 
   t.equal(seen.get('sluice_jobs{status="running"}'), 2)
   t.equal(seen.get('sluice_jobs{status="queued"}'), 3)

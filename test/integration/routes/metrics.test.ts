@@ -27,7 +27,11 @@ t.test('the counters are those of the clients', async t => {
     async () => (await value(gateway, 'sluice_events_delivered_total')) === 2 * EVENTS + 1,
   )
 
-  const seen = await metricsOf(gateway)
+  let seen = await metricsOf(gateway)
+  await until('the database has answered in time for the jobs', async () => {
+    seen = await metricsOf(gateway)
+    return seen.has('sluice_jobs{status="queued"}')
+  })
   t.equal(seen.get('sluice_clients{kind="feed",form="sse"}'), 1)
   t.equal(seen.get('sluice_clients{kind="feed",form="ndjson"}'), 1)
   t.equal(seen.get('sluice_streams_opened_total'), 2)
