@@ -5,13 +5,11 @@ import type { Position } from '../../src/log/event.js'
 import { formatEventId } from '../../src/log/event-id.js'
 import { as } from '../harness/gateway.js'
 import type { Program } from '../harness/process.js'
-import { startRunner } from '../harness/runner-program.js'
+import { shortLease, startRunner } from '../harness/runner-program.js'
 import { token } from '../harness/tokens.js'
 
 /** What these runners work for. */
 export const PROJECT = 'site'
-/** The shortest that there is. */
-const LEASE_S = 5
 /** As many as there can be: on a busy machine a lease so short also expires when nobody was killed. */
 const MAX_ATTEMPTS = 10
 const JOB = { kind: 'command', project: PROJECT, max_attempts: MAX_ATTEMPTS }
@@ -41,7 +39,7 @@ export async function submit(origin: string, command: string, priority = 0): Pro
 export async function startNamed(t: Test, url: string, name: string, concurrency: number): Promise<Program> {
   return await startRunner(t, url, {
     token: token({ role: 'runner', sub: name }),
-    args: ['--name', name, '--lease', `${LEASE_S}`, '--concurrency', `${concurrency}`],
+    args: ['--name', name, '--lease', shortLease(), '--concurrency', `${concurrency}`],
   })
 }
 

@@ -1,9 +1,11 @@
 /** The checker of job streams: every client of every job receives what the tables hold, whichever process is killed. */
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Database } from '../../src/database/pool.js'
 import { recordTable, WRITTEN } from '../checker/recorded-table.js'
 import { Recorder } from '../checker/recorder.js'
+import { ownFolder } from '../harness/command-line.js'
 import { createDatabase } from '../harness/database.js'
 import { startNginx, withoutNginx } from '../harness/nginx.js'
 import { afterPatience } from '../harness/patience.js'
@@ -27,7 +29,7 @@ const LINES = [
   1, 2, 3, 10, 50, 100, 200, 499, 500, 501, 999, 1_000, 1_001, 1_500, 2_000, 3_000, 5_000, 5_000, 10_000,
   50_000,
 ]
-/** This one counts for ever in its first attempt, so that its runner can be killed in the middle. */
+/** This one counts for ever until its runner was killed in the middle. */
 const SLOW = LINES.indexOf(10_000)
 const RUNNERS = ['r1', 'r2', 'r3']
 /** For all jobs to end, an expired lease included; and for a client to hear of it. */
@@ -44,11 +46,12 @@ t.test(
     const { url: databaseUrl, pool } = await createDatabase(t)
     const gateways = await Promise.all([startProcess(t, { databaseUrl }), startProcess(t, { databaseUrl })])
     const [first, second] = gateways
+    const mayEnd = join(await ownFolder(t), 'may-end')
     const planned = ['gateway-killed', 'runner-killed']
     const recorder = new Recorder({ path: join(t.testdir(), 'history.jsonl'), header: { seed, planned } })
     const nginx = await startNginx(t, { upstreams: [first.port, second.port] })
     const jobs = await Promise.all(
-      LINES.map((count, n) => submit(nginx.url, commandOf(n, count), n === SLOW ? 9 : 0)),
+      LINES.map((count, n) => submit(nginx.url, commandOf(n, count, mayEnd), n === SLOW ? 9 : 0)),
     )
     const followers: JobFollower[] = []
     const following: Promise<void>[] = []
@@ -77,6 +80,7 @@ t.test(
     const victim = await runnerOf(pool, slow)
     recorder.fault('runner-killed', `acme/job:${slow}`)
     runners.get(victim)?.signal('SIGKILL')
+    await writeFile(mayEnd, '')
     const third = await startProcess(t, { databaseUrl, port: first.port })
     recorder.healed('gateway-killed')
     followAll()
@@ -92,8 +96,12 @@ t.test(
     t.equal(verdict.findings, 0, `${verdict}`)
     const logs = await readJobLogs(pool)
     for (const [n, job] of jobs.entries()) checkLog(t, n, logs.get(job) ?? [])
-    const [attempt, ...others] = attemptsOf(logs.get(slow) ?? [])
-    t.ok(attempt?.start.actor === victim && others.length > 0, 'a runner was killed in the middle of a job')
+    // Perhaps not the first one: on a busy machine a lease may expire before.
+    const attempts = attemptsOf(logs.get(slow) ?? []).slice(0, -1)
+    t.ok(
+      attempts.some(({ start }) => start.actor === victim),
+      'a runner was killed in the middle of a job',
+    )
     checkFollowers(t, followers, logs)
     for (const gateway of [...gateways, third]) {
       t.notMatch(gateway.output(), /"level":[56]0/, 'no gateway had a fault of its own')
@@ -106,13 +114,10 @@ t.test(
 const DIALECT_NAMES = Object.keys(DIALECTS) as (keyof typeof DIALECTS)[]
 
 /** Counts on stdout, on every third job on stderr as well; every fifth ends without a line end, and not with 0. */
-function commandOf(n: number, count: number): string {
+function commandOf(n: number, count: number, mayEnd: string): string {
   if (n === SLOW) {
-    const attempts = {
-      first: 'while i=$((i + 50)); do seq $((i - 49)) $i; sleep 0.05; done',
-      later: `seq 1 ${count}`,
-    }
-    return `if [ $SLUICE_JOB_ATTEMPT = 1 ]; then i=0; ${attempts.first}; else ${attempts.later}; fi`
+    const endless = 'i=0; while i=$((i + 50)); do seq $((i - 49)) $i; sleep 0.05; done'
+    return `if [ -e '${mayEnd}' ]; then seq 1 ${count}; else ${endless}; fi`
   }
   const out = n % 5 === 0 ? `seq 1 ${count - 1}; printf ${count}` : `seq 1 ${count}`
   return `${hasStderr(n) ? `(seq 1 ${count} >&2) & ` : ''}${out}; wait; exit ${n % 5 === 0 ? 3 : 0}`

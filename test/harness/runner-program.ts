@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { patient } from './patience.js'
 import { type Program, startProgram } from './process.js'
 import { type StandInGateway, type StandInJob, TOKEN } from './stand-in-gateway.js'
 import { until } from './until.js'
@@ -13,6 +14,11 @@ export interface RunnerOptions {
   readonly token?: string
   /** Default: a new one, removed when the test is over. */
   readonly dir?: string
+}
+
+/** For `--lease`, in seconds: the shortest that there is; longer on a busy machine, where it would end under a runner that lives. */
+export function shortLease(): string {
+  return `${Math.ceil(patient(5_000) / 1_000)}`
 }
 
 /** Starts a runner of project `site` and does not wait for anything. */

@@ -5,13 +5,13 @@ import { createDatabase, type TestDatabase } from '../../harness/database.js'
 import { as } from '../../harness/gateway.js'
 import { startProcess } from '../../harness/process.js'
 import { isGone } from '../../harness/processes.js'
-import { startRunner } from '../../harness/runner-program.js'
+import { shortLease, startRunner } from '../../harness/runner-program.js'
 import { token } from '../../harness/tokens.js'
 import { until } from '../../harness/until.js'
 
 const RUNNER = token({ role: 'runner', sub: 'runner-1' })
 /** A lease is swept within a second after its end. */
-const PATIENCE_MS = 30_000
+const PATIENCE_MS = 60_000
 
 interface LogEvent {
   readonly type: string
@@ -76,7 +76,7 @@ t.test('after a runner is killed, the job starts again, and each attempt has its
   const gateway = await startProcess(t, { databaseUrl: database.url })
   const first = await startRunner(t, gateway.url, {
     token: RUNNER,
-    args: ['--lease', '5', '--name', 'first'],
+    args: ['--lease', shortLease(), '--name', 'first'],
   })
   const id = await submit(
     gateway.url,

@@ -1,9 +1,19 @@
 import t from 'tap'
 import { isGone } from '../../harness/processes.js'
 import { randomFrom } from '../../harness/random.js'
-import { linesOf, runCommand, startRunner, untilEnded, untilLine } from '../../harness/runner-program.js'
+import {
+  linesOf,
+  runCommand,
+  shortLease,
+  startRunner,
+  untilEnded,
+  untilLine,
+} from '../../harness/runner-program.js'
 import { type Fault, startStandInGateway } from '../../harness/stand-in-gateway.js'
 import { until } from '../../harness/until.js'
+
+/** For a lease to end, and a job to be done again. */
+const LEASE_PATIENCE_MS = 60_000
 
 t.test('whatever breaks, each line is stored once and in order', async t => {
   const gateway = await startStandInGateway(t)
@@ -96,14 +106,14 @@ t.test(
 
 t.test('a frozen runner that resumes after its lease kills its command, and goes on', async t => {
   const gateway = await startStandInGateway(t)
-  const frozen = await startRunner(t, gateway.url, { args: ['--name', 'frozen', '--lease', '5'] })
+  const frozen = await startRunner(t, gateway.url, { args: ['--name', 'frozen', '--lease', shortLease()] })
   const job = gateway.add({ command: 'echo $$; [ "$SLUICE_JOB_ATTEMPT" = 2 ] || exec yes' })
   await untilLine(job, 'y')
   const [pid] = linesOf(job)
 
   frozen.signal('SIGSTOP')
   await startRunner(t, gateway.url, { args: ['--name', 'second'] })
-  await untilEnded(job)
+  await untilEnded(job, LEASE_PATIENCE_MS)
   const stored = job.events.length
   frozen.signal('SIGCONT')
 
@@ -115,7 +125,7 @@ t.test('a frozen runner that resumes after its lease kills its command, and goes
 
 t.test('a runner that is killed takes its commands with it; another one does the job', async t => {
   const gateway = await startStandInGateway(t)
-  const first = await startRunner(t, gateway.url, { args: ['--lease', '5'] })
+  const first = await startRunner(t, gateway.url, { args: ['--lease', shortLease()] })
   const job = gateway.add({ command: 'echo $$; [ "$SLUICE_JOB_ATTEMPT" = 2 ] || exec sleep 1000' })
   await until('its pid', () => job.events.length > 0)
 
@@ -124,5 +134,5 @@ t.test('a runner that is killed takes its commands with it; another one does the
   await until('its command is gone', () => isGone(Number(linesOf(job)[0])))
   await startRunner(t, gateway.url)
 
-  t.match(await untilEnded(job), { status: 'completed', attempt: 2 })
+  t.match(await untilEnded(job, LEASE_PATIENCE_MS), { status: 'completed', attempt: 2 })
 })

@@ -12,7 +12,7 @@ import { createDatabase } from '../../harness/database.js'
 import { as } from '../../harness/gateway.js'
 import { patient } from '../../harness/patience.js'
 import { startProcess } from '../../harness/process.js'
-import { launchRunner, startRunner, temporaryDir } from '../../harness/runner-program.js'
+import { launchRunner, shortLease, startRunner, temporaryDir } from '../../harness/runner-program.js'
 import { token } from '../../harness/tokens.js'
 import { until } from '../../harness/until.js'
 import { buildGoReader, goReader, lineReader, pageClient, shownLine, withoutGo } from './command-clients.js'
@@ -127,7 +127,7 @@ t.test('each end of a command is an exit code with its reason, or an error if it
 t.test('a command whose runner is lost ends as interrupted', async t => {
   const { url: databaseUrl } = await createDatabase(t)
   const { url } = await startProcess(t, { databaseUrl })
-  const runner = await launchRunner(t, url, { token: RUNNER, args: ['--lease', '5'] })
+  const runner = await launchRunner(t, url, { token: RUNNER, args: ['--lease', shortLease()] })
   const job = {
     kind: 'command',
     project: PROJECT,
@@ -177,7 +177,7 @@ function follow(t: Test, url: string, id: string, project = PROJECT): SystemClie
 }
 
 function ended(clients: readonly SystemClient[]): Promise<void> {
-  return until('every client shows the end', () => clients.every(client => client.ended), 30_000)
+  return until('every client shows the end', () => clients.every(client => client.ended), 60_000)
 }
 
 async function jobOf(url: string, id: string): Promise<Job> {
