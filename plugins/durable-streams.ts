@@ -15,6 +15,7 @@ import { formatOffset } from '../src/durable-streams/reading/offset.js'
 import { durableEncoding, endedBlock } from '../src/durable-streams/reading/sse-encoding.js'
 import { nextCursor } from '../src/durable-streams/reading/stream-cursor.js'
 import { ShortLived } from '../src/durable-streams/short-lived.js'
+import { whenClosed } from '../src/http/client-disconnect.js'
 import { discontinuity } from '../src/hub/event-page.js'
 import type { StartAt } from '../src/hub/start.js'
 import { isKnown } from '../src/items/etag.js'
@@ -219,7 +220,7 @@ async function follow(
 
 /** A stream does not expire while it is followed (PROTOCOL §5.1). */
 function keepWhileOpen({ shortLived }: FastifyInstance, { raw }: FastifyReply, stream: DurableStream): void {
-  if (!raw.destroyed) raw.once('close', shortLived.keep(stream))
+  whenClosed(raw, shortLived.keep(stream))
 }
 
 function idOf({ head: { position, eventId } }: DurableStream) {

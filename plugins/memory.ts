@@ -6,6 +6,7 @@
 import { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { whenClosed } from '../src/http/client-disconnect.js'
 import { ByteBudget } from '../src/limits/byte-budget.js'
 import { MemoryMonitor, memoryLow } from '../src/limits/memory-monitor.js'
 import { collectGarbage, type MemoryReading, ProcessMemory } from '../src/limits/process-memory.js'
@@ -67,9 +68,7 @@ export default fp<MemoryOptions>(
     /** Charges the caller until the exchange is over. @throws {Problem} 503 `memory-low`. */
     function charging({ caller, network }: FastifyRequest, { raw }: FastifyReply): (bytes: number) => void {
       const transfer = caller ? transfers.open(caller.workspace) : strangers.open(network)
-      raw.once('close', () => transfer.release())
-      // The client disconnected during authentication.
-      if (raw.destroyed) transfer.release()
+      whenClosed(raw, () => transfer.release())
       return bytes => {
         if (!transfer.hold(bytes)) throw memoryLow()
       }

@@ -1,6 +1,7 @@
 /** Query and response of a job's stream in a dialect. The dialects differ only in their messages. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
+import { whenClosed } from '../../src/http/client-disconnect.js'
 import type { Opening } from '../../src/hub/start.js'
 import { type Job, jobStream } from '../../src/jobs/job.js'
 import { DIALECT_TYPES } from '../../src/jobs/job-grants.js'
@@ -44,7 +45,7 @@ export function followJob(
     async opening() {
       const snapshot = await jobs.snapshot(request.principal, id)
       if (!shows(snapshot.job)) throw notFound('job')
-      if (onFollowed && !reply.raw.closed) reply.raw.once('close', onFollowed(snapshot.job))
+      if (onFollowed) whenClosed(reply.raw, onFollowed(snapshot.job))
       return resumed === undefined && opening ? opening(snapshot) : { frames: [] }
     },
   })

@@ -1,24 +1,32 @@
 /** Detects that a client has disconnected, so that the gateway neither waits nor holds anything for it. */
 import type { ServerResponse } from 'node:http'
+import type { Http2ServerResponse } from 'node:http2'
+import type { Writable } from 'node:stream'
 import { Problem } from '../problems/problem.js'
 
-/** Signal that aborts when the response closes; already aborted if the client disconnected during authentication. */
-export function disconnectSignal(response: ServerResponse): AbortSignal {
+type Response = ServerResponse | Http2ServerResponse
+
+/** Calls back when the response closes; at once if the client disconnected earlier, such as during authentication. */
+export function whenClosed(response: Response, act: () => void): void {
+  const target = targetOf(response)
+  if (target.destroyed) act()
+  else target.once('close', act)
+}
+
+/** Signal that aborts when the response closes; already aborted if it has. */
+export function disconnectSignal(response: Response): AbortSignal {
   const closed = new AbortController()
-  response.once('close', () => closed.abort(disconnected()))
-  if (response.destroyed) closed.abort(disconnected())
+  whenClosed(response, () => closed.abort(disconnected()))
   return closed.signal
 }
 
 /** Whether a client has gone. Most openings wait for nothing, so the signal, with its listener and its error, is made on first use. */
 export class ClientPresence {
-  readonly #response: ServerResponse
+  readonly #response: Response
   #signal: AbortSignal | undefined
 
-  constructor(response: ServerResponse) {
+  constructor(response: Response) {
     this.#response = response
-    // A response of HTTP/2 does not say later that it has closed.
-    if ('stream' in response) this.#signal = disconnectSignal(response)
   }
 
   /** Aborts when the client disconnects. */
@@ -28,8 +36,13 @@ export class ClientPresence {
   }
 
   get hasGone(): boolean {
-    return this.#signal ? this.#signal.aborted : this.#response.destroyed
+    return this.#signal ? this.#signal.aborted : targetOf(this.#response).destroyed
   }
+}
+
+/** Only the stream of a response of HTTP/2 says afterwards that it has closed. */
+function targetOf(response: Response): Writable {
+  return 'stream' in response ? response.stream : response
 }
 
 /** Nobody receives it. */

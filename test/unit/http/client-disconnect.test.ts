@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
-import { connect, createServer as createHttp2Server } from 'node:http2'
+import { connect, constants, createServer as createHttp2Server, type Http2ServerResponse } from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { ClientPresence, disconnectSignal } from '../../../src/http/client-disconnect.js'
+import { ClientPresence, disconnectSignal, whenClosed } from '../../../src/http/client-disconnect.js'
 import { connectRaw, get } from '../../harness/raw-client.js'
 
 t.test('the signal aborts when the client disconnects, and not before', async t => {
@@ -39,25 +40,45 @@ t.test('a client has gone once it has disconnected, and its signal is made only 
 })
 
 t.test('the same over HTTP/2', async t => {
-  const server = createHttp2Server().listen(0, '127.0.0.1')
-  t.teardown(() => server.close())
-  await once(server, 'listening')
-  const received = once(server, 'request')
-  const address = server.address()
-  const client = connect(`http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`)
-  t.teardown(() => client.destroy())
-  client.request({ ':path': '/' }).on('error', () => undefined)
-  const [, response] = (await received) as [unknown, ServerResponse]
+  const { response, leave } = await startHttp2Request(t)
   const presence = new ClientPresence(response)
   t.notOk(presence.hasGone)
 
-  const closed = once(response, 'close')
-  client.destroy()
-  await closed
+  await leave()
 
   t.ok(presence.hasGone)
   t.ok(presence.signal.aborted)
 })
+
+t.test('a client of HTTP/2 that has already disconnected has gone', async t => {
+  const { response, leave } = await startHttp2Request(t)
+  const unwatched = new ClientPresence(response)
+  await leave()
+
+  t.ok(disconnectSignal(response).aborted)
+  t.ok(new ClientPresence(response).hasGone)
+  t.ok(unwatched.signal.aborted)
+})
+
+for (const [protocol, start] of [
+  ['HTTP/1.1', startRequest],
+  ['HTTP/2', startHttp2Request],
+] as const) {
+  t.test(
+    `what waits for the end of a response over ${protocol} happens once, before or after it`,
+    async t => {
+      const { response, leave } = await start(t)
+      const happened: string[] = []
+      whenClosed(response, () => happened.push('before'))
+      t.strictSame(happened, [])
+
+      await leave()
+      whenClosed(response, () => happened.push('after'))
+
+      t.strictSame(happened, ['before', 'after'])
+    },
+  )
+}
 
 async function startRequest(test: Test) {
   const server = createServer().listen(0, '127.0.0.1')
@@ -69,6 +90,24 @@ async function startRequest(test: Test) {
   const leave = async () => {
     const closed = once(response, 'close')
     socket.destroy()
+    await closed
+  }
+  return { response, leave }
+}
+
+/** A request whose client resets its stream, and keeps the connection. */
+async function startHttp2Request(test: Test) {
+  const server = createHttp2Server().listen(0, '127.0.0.1')
+  test.teardown(() => server.close())
+  await once(server, 'listening')
+  const received = once(server, 'request')
+  const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  test.teardown(() => client.destroy())
+  const request = client.request({ ':path': '/' }).on('error', () => undefined)
+  const [, response] = (await received) as [unknown, Http2ServerResponse]
+  const leave = async () => {
+    const closed = once(response, 'close')
+    request.close(constants.NGHTTP2_CANCEL)
     await closed
   }
   return { response, leave }
