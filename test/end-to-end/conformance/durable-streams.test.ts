@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { packageRoot } from '../../../src/process/package-root.js'
 import { as, startGateway } from '../../harness/gateway.js'
+import { patienceSignal } from '../../harness/patience.js'
 import { startAuthorizingProxy } from './authorizing-proxy.js'
 
 const folder = join(packageRoot, 'conformance/durable-streams')
@@ -55,7 +56,8 @@ t.test('every test of the conformance suite passes', { timeout: 0 }, async t => 
 
 async function run(url: string, file: string): Promise<Report> {
   const args = [vitest, 'run', '--reporter=json', `--outputFile=${file}`]
-  const options = { cwd: folder, env: { ...process.env, CONFORMANCE_URL: url }, timeout: LONGEST_MS }
+  const env = { ...process.env, CONFORMANCE_URL: url }
+  const options = { cwd: folder, env, signal: patienceSignal(LONGEST_MS) }
   const output = await new Promise<string>(resolve => {
     execFile(process.execPath, args, options, (_, stdout, stderr) => resolve(stdout + stderr))
   })

@@ -11,6 +11,7 @@ import { ROLES } from '../../../src/auth/principal.js'
 import { packageRoot } from '../../../src/process/package-root.js'
 import { startGateway } from '../../harness/gateway.js'
 import { byNight } from '../../harness/nightly.js'
+import { patienceSignal } from '../../harness/patience.js'
 import { seedOfRun } from '../../harness/seed.js'
 import { bearer, token } from '../../harness/tokens.js'
 
@@ -108,7 +109,7 @@ function test(
     ...(credentials === undefined ? [] : ['--header', `Authorization: Bearer ${credentials}`]),
   ]
   const env = { ...process.env, SCHEMATHESIS_HOOKS: join(sources, 'hooks.py'), PYTHONDONTWRITEBYTECODE: '1' }
-  const options = { cwd: built, env, timeout: LONGEST_MS, maxBuffer: 2 ** 26 }
+  const options = { cwd: built, env, signal: patienceSignal(LONGEST_MS), maxBuffer: 2 ** 26 }
   return new Promise(resolve => {
     execFile(python, args, options, (error, stdout, stderr) => {
       resolve({ failed: error !== null, output: stdout + stderr })
