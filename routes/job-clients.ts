@@ -13,9 +13,6 @@ export async function countClients(
   workspace: string,
   { job, stream }: Pick<JobSnapshot, 'job' | 'stream'>,
 ): Promise<number> {
-  const [here, elsewhere] = await Promise.all([
-    hub.followers(workspace, jobStream(job.id)),
-    cluster.clientsElsewhere(stream),
-  ])
-  return here + elsewhere.clients
+  const { clients } = await cluster.clientsElsewhere(stream)
+  return hub.followers(workspace, jobStream(job.id)) + clients
 }

@@ -110,9 +110,8 @@ export class Hub {
   }
 
   /** Subscriptions in this process on one stream. */
-  async followers(workspace: string, name: string): Promise<number> {
-    const stream = await this.#streams.known(workspace, name)
-    return stream?.followers.size ?? 0
+  followers(workspace: string, name: string): number {
+    return this.#streams.known(workspace, name)?.followers.size ?? 0
   }
 
   /** Opens the stream of that name; undefined if there is none for the reader. A missing feed is created. @throws the reason of `gone`. */

@@ -44,9 +44,9 @@ export class OpenStreams {
     this.#tally = tally
   }
 
-  /** The stream, if somebody has opened it. */
-  async known(workspace: string, name: string): Promise<HubStream | undefined> {
-    return await this.#openings.get(keyOf(workspace, name))?.found.catch(() => undefined)
+  /** The stream, if it is open. Nobody waits here for one that is being looked up: `open` would not know of that wait, and give no turns. */
+  known(workspace: string, name: string): HubStream | undefined {
+    return this.#openings.get(keyOf(workspace, name))?.stream
   }
 
   /** Undefined if there is no stream of that name for the reader. A missing feed is created. @throws the reason of `gone`. */

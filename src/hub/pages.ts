@@ -47,6 +47,10 @@ const UNKNOWN = new PageFrames(0 as Position, { anchor: undefined, events: [] })
 const UNWANTED = new PageFrames(0 as Position, { anchor: undefined, events: [] })
 const always: IsWanted = () => true
 
+/** The start of the aligned page with the events after a position. */
+const startOf = (position: Position) => (position - (position % PAGE_EVENTS)) as Position
+const pageKey = ({ id, history }: HubStream, start: Position) => `${keyOf(id)}${history}:${start}`
+
 type ReadOn = (server: Queryable) => Promise<PageFrames>
 
 export class Pages {
@@ -70,7 +74,7 @@ export class Pages {
    * had no event there, or no longer had the cursor; or if `isWanted` has become false.
    */
   async after(stream: HubStream, cursor: Cursor, isWanted = always): Promise<readonly EventFrames[]> {
-    const page = await this.#aligned(stream, cursor.position, isWanted)
+    const page = await this.#page(stream, startOf(cursor.position), isWanted)
     const known = continuing(page, cursor)
     if (known.length > 0) return known
     // The page was cut by its bytes: the clients that have read it continue at the same place.
@@ -87,7 +91,11 @@ export class Pages {
 
   /** The UUID of the event at a position; undefined if the shared page does not have it. */
   async eventIdAt(stream: HubStream, position: Position): Promise<string | undefined> {
-    const page = await this.#aligned(stream, (position - 1) as Position, always)
+    const start = startOf((position - 1) as Position)
+    const waits = this.#reads.isUnderWay(pageKey(stream, start))
+    const page = await this.#page(stream, start, always)
+    // In slices: thousands that have waited for the read of another one would hold the event loop up.
+    if (waits) await stream.pacing.turn()
     return page.eventIdAt(position)
   }
 
@@ -164,15 +172,11 @@ export class Pages {
     return (page.has(cursor) ?? (await both())) ? page.beyond(position) : []
   }
 
-  #aligned(stream: HubStream, position: Position, isWanted: IsWanted): Promise<PageFrames> {
-    return this.#page(stream, (position - (position % PAGE_EVENTS)) as Position, isWanted)
-  }
-
   #page(stream: HubStream, start: Position, isWanted: IsWanted): Promise<PageFrames> {
     // A page beyond the head is not cached: the tailer detects losses by the head, and would miss a loss beyond it.
     const seen = stream.head.position
     return this.#shared(
-      `${keyOf(stream.id)}${stream.history}:${start}`,
+      pageKey(stream, start),
       wanted => this.#read(stream, start, wanted),
       page => {
         const { last, frames } = page

@@ -15,6 +15,10 @@ interface Shared {
 export class SharedReads {
   readonly #underWay = new Map<string, Shared>()
 
+  isUnderWay(key: string): boolean {
+    return this.#underWay.has(key)
+  }
+
   /** The read of that key that is under way; undefined if there is none. */
   join(key: string, isWanted: IsWanted): Promise<PageFrames> | undefined {
     const shared = this.#underWay.get(key)

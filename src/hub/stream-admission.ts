@@ -125,7 +125,7 @@ async function follow(
   await host.authorize?.()
   const { workspace, stream, encoding, opening, maxFollowers } = request
   // Checked before the opening is read, and again after the last wait.
-  if (maxFollowers !== undefined && (await hub.followers(workspace, stream)) >= maxFollowers)
+  if (maxFollowers !== undefined && hub.followers(workspace, stream) >= maxFollowers)
     return refused({ reason: 'limit' })
   // A client that has gone must not take a consumer from its holder.
   throwIfGone(request)

@@ -67,7 +67,7 @@ export async function closeStream(
 export async function deleteStream(database: Database, origin: Origin, stream: string): Promise<StreamId> {
   const { workspace } = origin
   return administer(database, workspace, async client => {
-    const before = await selectStream(client, workspace, stream, async () => 0)
+    const before = await selectStream(client, workspace, stream, () => 0)
     const { rows } = await client.query<{ id: StreamId | null }>(
       'select sluice.delete_stream($1, $2) as id',
       [workspace, stream],

@@ -26,7 +26,7 @@ export interface StreamPage {
 }
 
 /** The clients of a stream in this process, by its name. */
-export type CountClients = (workspace: string, name: string) => Promise<number>
+export type CountClients = (workspace: string, name: string) => number
 
 interface Row {
   readonly name: string
@@ -73,8 +73,8 @@ export async function listStreams(
     }),
   )
   const { page, next_cursor } = cutPage(rows, limit, ({ name }) => formatCursor('streams', name))
-  const streams = page.map(row => documentOf(row, () => clients(workspace, row.name)))
-  return { streams: await Promise.all(streams), next_cursor }
+  const streams = page.map(row => documentOf(row, clients(workspace, row.name)))
+  return { streams, next_cursor }
 }
 
 /** Undefined if there is none of that name. */
@@ -89,10 +89,10 @@ export async function selectStream(
     text: `${SELECT} where s.workspace = $1 and s.name = $2`,
     values: [workspace, name],
   })
-  return rows.map(row => documentOf(row, () => clients(workspace, name)))[0]
+  return rows.map(row => documentOf(row, clients(workspace, name)))[0]
 }
 
-async function documentOf(row: Row, clients: () => Promise<number>): Promise<StreamDocument> {
+function documentOf(row: Row, clients: number): StreamDocument {
   const events = row.position - row.basePosition
   return {
     name: row.name,
@@ -101,7 +101,7 @@ async function documentOf(row: Row, clients: () => Promise<number>): Promise<Str
     bytes_estimate: Math.round((row.bytes ?? 0) * events),
     base: { id: formatEventId(row.basePosition, row.baseEventId), at: timeOf(row.baseAt) },
     head: { id: formatEventId(row.position, row.eventId), at: timeOf(row.at) },
-    clients_here: await clients(),
+    clients_here: clients,
     created_at: timeOf(row.createdAt),
     closed_at: timeOf(row.closedAt),
     options: {

@@ -81,7 +81,7 @@ const FIRST = { attempt: 1, holder: AUTHOR.id } as const
 const NOBODY = { attempt: undefined, holder: undefined } as const
 const EVENT = { type: 'thing.made', data: '{"n":1}' }
 const KEY = parseKeyPath('data.n')
-const nobody = async () => 0
+const nobody = () => 0
 const WANTED = EventFilter.ofTypes('thing.made')
 const CONDITION = EventFilter.of({ where: 'data.n eq 1 or data.text starts_with "x"' }) ?? WANTED
 

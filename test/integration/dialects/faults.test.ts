@@ -77,7 +77,7 @@ t.test('a stream reports once that the log cannot be read, however often the rea
   const headers = `Authorization: ${as('viewer').authorization}\nConnection: close\n`
   const client = await connectRaw(t, Number(new URL(url).port), get(story.path(job.id), '1.1', headers))
   client.socket.pause()
-  await until('it is let in', async () => (await app.hub.followers('acme', `job:${job.id}`)) === 1)
+  await until('it is let in', () => app.hub.followers('acme', `job:${job.id}`) === 1)
 
   await proxy.unplug()
   proxy.mode = 'refuse'

@@ -26,7 +26,7 @@ t.test(
     t.match((await other.until(1))[0]?.data, /"type":"snapshot"/, 'another run has its own 50')
 
     listeners.pop()?.close()
-    await until('one has left', async () => (await app.hub.followers('acme', `job:${job.id}`)) === 49)
+    await until('one has left', () => app.hub.followers('acme', `job:${job.id}`) === 49)
     const admitted = await watch(t, path)
     t.match((await admitted.until(1))[0]?.data, /"type":"snapshot"/)
   },

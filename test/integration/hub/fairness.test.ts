@@ -67,49 +67,6 @@ t.test('an event that comes while the 10,000 are read waits for at most one page
   await until('all others', () => busy.events === 10_000)
 })
 
-t.test('clients that have waited together for the look-up of a stream continue in several turns', async t => {
-  const { hub } = await startHub(t)
-  const loop = countTurns(t)
-
-  const continuedIn = await Promise.all(
-    Array.from({ length: 40 }, async () => {
-      await hub.open('acme', 'feed')
-      spin(1)
-      return loop.turns
-    }),
-  )
-
-  t.ok(new Set(continuedIn).size >= 4, `${continuedIn}`)
-})
-
-t.test('so they do after a look-up so long that each waits for its client to disconnect, too', async t => {
-  const { hub, pool } = await startHub(t)
-  const loop = countTurns(t)
-  const client = await pool.connect()
-  t.teardown(() => client.release())
-  let watched = 0
-  const reader = {
-    get gone() {
-      watched += 1
-      return new AbortController().signal
-    },
-  }
-
-  await client.query('begin; lock table sluice.streams in access exclusive mode')
-  const opened = Promise.all(
-    Array.from({ length: 40 }, async () => {
-      await hub.open('acme', 'feed', reader)
-      spin(1)
-      return loop.turns
-    }),
-  )
-  await until('all to wait for their clients', () => watched >= 40)
-  await client.query('commit')
-
-  const continuedIn = await opened
-  t.ok(new Set(continuedIn).size >= 4, `${continuedIn}`)
-})
-
 t.test('an event waits for at most one megabyte of a job with 50 MB of output', async t => {
   const { pool, tailer } = await start(t)
   const job = await follow(pool, tailer, 'job:noisy')

@@ -107,7 +107,7 @@ t.test('the statements of one reader show granted streams and jobs only, and the
     return rows.map(({ name }) => name)
   }
 
-  const listed = await listStreams(app.database, within, { limit: 100 }, async () => 0)
+  const listed = await listStreams(app.database, within, { limit: 100 }, () => 0)
   let lines = ''
   await exportWorkspace(app.database, within, async text => {
     lines += text
