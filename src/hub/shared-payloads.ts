@@ -18,7 +18,10 @@ interface Joined {
 }
 
 export class SharedPayloads {
-  /** By the last part of each payload: clients that come back at different places want the same events up to the end of a page. */
+  /**
+   * By the end of each payload: clients that come back at different places want the same events up to the end of a page. By its last part
+   * but one, because a filter seldom passes both of the last two: clients with it and without it would replace each other's payloads.
+   */
   readonly #joined = new LRUCache<Buffer, Joined>({
     maxSize: KEPT_BYTES,
     sizeCalculation: ({ payload }) => 2 * payload.chunk.length,
@@ -29,7 +32,7 @@ export class SharedPayloads {
    * events as the caller holds them.
    */
   join(parts: readonly Buffer[], bytes: number, last: StoredEvent): Payload {
-    const end = parts.at(-1)
+    const end = parts.at(-2) ?? parts.at(-1)
     if (!end || bytes < MIN_BYTES) return Payload.of(parts, parts.length, false, last)
     const known = this.#joined.get(end)
     if (known && known.payload.last === last && isEndOf(known.parts, parts))

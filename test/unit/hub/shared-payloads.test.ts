@@ -83,6 +83,21 @@ t.test('a filter leads to a payload of its own', async t => {
   t.equal(odd?.parts, 50)
 })
 
+t.test(
+  'clients with a filter and without one keep their payloads, though both end with the same event',
+  async t => {
+    const frames = madeFrames(100)
+    const shared = new SharedPayloads()
+    const odd = EventFilter.ofTypes('odd')
+    const [whole] = written(frames, shared)
+    const [filtered] = written(frames, shared, odd)
+
+    t.equal(filtered?.last, whole?.last)
+    t.equal(written(frames, shared)[0], whole)
+    t.equal(written(frames, shared, odd)[0], filtered)
+  },
+)
+
 t.test('payloads of frames that are one buffer differ by their last event', async t => {
   const frames = madeFrames(40)
   const buffer = Buffer.alloc(400, 'z')
