@@ -10,6 +10,7 @@ import pg from 'pg'
 import { packageRoot } from '../process/package-root.js'
 import { applyMissing, isUpToDate } from './migration-files.js'
 import { lockTables } from './migration-locks.js'
+import { refuseNative } from './native-driver.js'
 import { pins, requireUsable } from './session.js'
 import { takeOver } from './takeover.js'
 
@@ -33,7 +34,7 @@ const CONNECT_TIMEOUT_MS = 10_000
  * @param database its URL, or the pool of an application.
  * @param folder default: migrations/ of this package.
  * @param oldest oldest major version of PostgreSQL that is accepted.
- * @throws if the server is older, or newer code has migrated the database; and the errors of `requireUsable` and `takeOver`.
+ * @throws if the pool is one of pg.native, the server is older, or newer code has migrated the database; and the errors of `requireUsable` and `takeOver`.
  */
 export async function migrate(
   database: string | pg.Pool,
@@ -41,6 +42,7 @@ export async function migrate(
   oldest = OLDEST_POSTGRES,
 ): Promise<void> {
   if (typeof database !== 'string') {
+    refuseNative(database)
     const client = await database.connect()
     let broken = true
     try {

@@ -4,6 +4,7 @@
  * settings and parses its own values, so the application's connections are returned as they were.
  */
 import type pg from 'pg'
+import { refuseNative } from './native-driver.js'
 import {
   beginning,
   createPool,
@@ -21,7 +22,7 @@ export type PoolSource =
   /** Stays the application's: it is never ended here. */
   | { readonly pool: pg.Pool }
 
-/** A pool for one purpose. All purposes share a borrowed pool, so `max` and `name` hold only for pools of its own. */
+/** A pool for one purpose. All purposes share a borrowed pool, so `max` and `name` hold only for pools of its own. @throws for pg.native. */
 export function openPool(source: PoolSource, options: Omit<PoolOptions, 'pooled'>): Database {
   if ('pool' in source) return borrowed(source.pool, options)
   return createPool(source.url, { ...options, pooled: source.pooled })
@@ -31,6 +32,7 @@ function borrowed(
   pool: pg.Pool,
   { settings, queryTimeoutMs = QUERY_TIMEOUT_MS }: Omit<PoolOptions, 'pooled'>,
 ): Database {
+  refuseNative(pool)
   const begin = beginning()
   const pinned = pins('transaction', settings)
   const more = { types: { getTypeParser }, query_timeout: queryTimeoutMs }

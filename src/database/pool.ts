@@ -5,6 +5,7 @@
 import pg from 'pg'
 import { sqlState } from '../problems/problem.js'
 import { databaseFault } from './database-fault.js'
+import { refuseNative } from './native-driver.js'
 import { throughPooler } from './pooler.js'
 import { pins } from './session.js'
 
@@ -42,6 +43,7 @@ export interface PoolOptions {
 /**
  * A pool that connects on first use. `bigint` arrives as a number (beyond 2^53 the query fails), `json` as the stored text,
  * `timestamptz` as a Date.
+ * @throws if NODE_PG_FORCE_NATIVE makes it one of pg.native.
  */
 export function createPool(url: string, options: PoolOptions): Database {
   const { max, name, onError, pooled = false, settings, queryTimeoutMs = QUERY_TIMEOUT_MS } = options
@@ -60,6 +62,7 @@ export function createPool(url: string, options: PoolOptions): Database {
       onConnect: (client: pg.ClientBase) => client.query(pins('session', settings)).then(() => undefined),
     }),
   })
+  refuseNative(pool)
   // The pool reports idle connections only. A connection that breaks in use emits `error` on the client, which would end the
   // process without a listener. A pool counts as ended before its connections are closed: a server that stops then may still
   // cut them, which does no harm.
