@@ -12,6 +12,7 @@ import { type AsyncApi, asyncApi, type StreamRoute } from '../src/specifications
 import { type CatalogueSchemas, catalogueSchemas } from '../src/specifications/catalogue-schemas.js'
 import type { StreamChannel } from '../src/specifications/channel.js'
 import { PAGE_POLICY, streamsPage } from '../src/specifications/streams-page.js'
+import { HTML } from './page-files.js'
 import { PUBLIC_DOCUMENT, publicDocument } from './public-document.js'
 
 declare module 'fastify' {
@@ -68,7 +69,7 @@ export default fp<AsyncApiPluginOptions>(
         '/docs/streams',
         PUBLIC_DOCUMENT,
         publicDocument({
-          type: 'text/html; charset=utf-8',
+          type: HTML,
           headers: { 'content-security-policy': PAGE_POLICY },
           make: () => streamsPage(described(), prefix),
         }),
