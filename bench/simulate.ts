@@ -107,7 +107,7 @@ function costs(load: Load & { readonly name: string }): Row[] {
     row(
       name,
       'CPU of Postgres for these, % of a core, at least',
-      eventsPerSecond * followers * FIGURES.pollMs * 0.1,
+      eventsPerSecond * followers * FIGURES.tailMs * 0.1,
     ),
     row(name, 'CPU of Postgres for polls, % of a core', pollMs * 0.1),
   ]

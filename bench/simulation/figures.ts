@@ -14,6 +14,8 @@ export const FIGURES = {
   heartbeatMs: 0.021,
   /** Resident memory of a gateway without clients, and of each client that keeps up, bytes, at 10,000 clients (`idle`). */
   memory: { gateway: 126e6, client: 13_100 },
-  /** CPU of Postgres to look at one followed stream in a poll, ms, at 5,000 streams (`streams`). */
-  pollMs: 0.0031,
+  /** CPU of Postgres to look at one followed stream in a poll, ms, at 5,000 streams (docs/performance.md, "Many streams"). */
+  pollMs: 0.0013,
+  /** CPU of Postgres for a tailer's read of one stream that has not grown, ms, at 10^6 events in 1,000 streams (`layouts`). */
+  tailMs: 0.0035,
 } as const

@@ -31,13 +31,14 @@ t.test('the tables that distribute by stream_id are those whose keys all contain
 })
 
 t.test('the page states the figures of the simulation', async t => {
-  const { memory, opening, deliveryMs, heartbeatMs, pollMs } = FIGURES
+  const { memory, opening, deliveryMs, heartbeatMs, pollMs, tailMs } = FIGURES
   const stated = [
     `${memory.gateway / 1e6} MB, ${Math.round(memory.client / 1e3)} KB`,
     `${opening.coldMs} ms at first, ${opening.warmMs} ms`,
     `${deliveryMs * 1e3} µs (2,000 clients)`,
     `${heartbeatMs * 1e3} µs each`,
     `${pollMs * 1e3} µs`,
+    `${tailMs * 1e3} µs`,
   ]
 
   t.strictSame(
