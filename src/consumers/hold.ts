@@ -14,6 +14,7 @@ import type { Cursor } from '../hub/cursor.js'
 import type { DeliveryWindow, HoldLoss, WindowedSubscription } from '../hub/delivery-window.js'
 import type { EventFrames } from '../hub/event-frames.js'
 import type { Start, StartAt } from '../hub/start.js'
+import type { StreamId } from '../log/event.js'
 import type { Head } from '../log/log.js'
 import type { Claim, Consumer, LostReason, ResetPlace } from './consumer.js'
 import type { ConsumerSignal } from './consumer-signals.js'
@@ -92,12 +93,19 @@ export class Hold implements DeliveryWindow {
 
   wrote(events: readonly EventFrames[], upTo: Cursor): void {
     this.#place = upTo
+    const positions = events.map(({ position }) => position)
+    // No acknowledgement would take the others away.
     this.#inFlight.add(
-      events.map(({ position }) => position),
+      positions.filter(position => position > this.#cursor.position),
       performance.now(),
     )
     const last = events.at(-1)?.event
     if (last) this.#lastHanded = { position: last.position, eventId: last.eventId }
+  }
+
+  startFrom(start: Start, stream: StreamId): Start {
+    if (start.reset || stream !== this.#options.consumer.streamId) return start
+    return this.#cursor.position > start.cursor.position ? { cursor: this.#cursor } : start
   }
 
   onOpened(subscription: WindowedSubscription, start: Start): void {

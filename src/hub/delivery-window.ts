@@ -41,6 +41,8 @@ export interface DeliveryWindow {
   rewound(cursor: Cursor): void
   /** The client got `reset` and continues after this place. */
   reset(cursor: Cursor): void
+  /** Where the subscription starts: at `start`, or further on if more was acknowledged since it was found. @param stream the one that is open. */
+  startFrom(start: Start, stream: StreamId): Start
   /** Called once, in the turn of the event loop in which the subscription opens. */
   onOpened(subscription: WindowedSubscription, start: Start): void
   /** Called once, when it has closed for whatever reason. */

@@ -135,7 +135,8 @@ export class Hub {
   /** Takes over the handle. If there is no room, or the permit is over, it notifies the client and ends the subscription. */
   subscribe(follow: Follow): Subscription {
     const { handle, opening = [], ignored, permit = endlessPermit() } = follow
-    const { start, sink, encoding, filter, broughtId, client, window } = follow
+    const { sink, encoding, filter, broughtId, client, window } = follow
+    const start = window?.startFrom(follow.start, handle.stream.id) ?? follow.start
     const { heartbeatMs, maxAgeMs, logger } = this.#options
     const now = Date.now()
     const longestMs = encoding.lastsMs ?? (handle.stream.hasEnd ? 0 : maxAgeMs)

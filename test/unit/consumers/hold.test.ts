@@ -5,6 +5,7 @@ import { EventFrames } from '../../../src/hub/event-frames.js'
 import type { Position, StoredEvent, StreamId } from '../../../src/log/event.js'
 
 const LATER = performance.now() + 60_000
+const STREAM = 1 as StreamId
 
 t.test('a process that could not renew its lease hands out nothing until it has', async t => {
   const hold = holdUntil(performance.now() - 1)
@@ -26,6 +27,31 @@ t.test('the room is what the window leaves, and grows with the acknowledgements'
   hold.acknowledged(frame(2).event)
   t.match([hold.room, hold.inFlight, hold.cursor.position], [1, 1, 4])
 })
+
+t.test('what is acknowledged is not in flight, though it is written again', async t => {
+  const hold = holdUntil(LATER)
+  hold.acknowledged(frame(5).event)
+
+  hold.wrote([frame(3), frame(5), frame(6)], frame(6).event)
+
+  t.match([hold.room, hold.inFlight], [1, 1])
+})
+
+t.test(
+  'a stream starts after what was acknowledged since its start was found, unless that is a reset',
+  async t => {
+    const hold = holdUntil(LATER)
+    const start = { cursor: frame(1).event }
+    const reset = { ...start, reset: { reason: 'retention', earliest: '1', head: '1' } } as const
+    t.equal(hold.startFrom(start, STREAM), start)
+
+    hold.acknowledged(frame(5).event)
+
+    t.match(hold.startFrom(start, STREAM), { cursor: { position: 5 } })
+    t.equal(hold.startFrom(reset, STREAM), reset)
+    t.equal(hold.startFrom(start, 2 as StreamId), start, 'another stream of its name')
+  },
+)
 
 t.test(
   'the cursor moves by itself only over what the filter left out, when nothing is in flight',
@@ -76,7 +102,7 @@ function holdUntil(leaseUntil: number): Hold {
   const { position, eventId } = frame(1).event
   const consumer: Consumer = {
     ...{ id: 'c' as ConsumerId, epoch: 1 as Epoch, workspace: 'acme', kind: 'pull', name: 'one' },
-    ...{ stream: 'feed', streamId: 1 as StreamId, types: null, where: null, description: null },
+    ...{ stream: 'feed', streamId: STREAM, types: null, where: null, description: null },
     ...{
       ackTimeoutMs: 1_000,
       maxInFlight: 2,
