@@ -141,6 +141,7 @@ export class Hold implements DeliveryWindow {
     this.#isReset = true
     this.resetting = { stream: this.#subscription?.stream.id ?? this.#options.consumer.streamId, to }
     this.#options.onReset(this)
+    this.#wake()
   }
 
   /** Everything up to this event was acknowledged, here or at another node. */

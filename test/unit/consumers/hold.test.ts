@@ -88,6 +88,18 @@ t.test(
   },
 )
 
+t.test('a full window whose stream is reset has room at once', async t => {
+  const hold = holdUntil(LATER)
+  hold.wrote([frame(3), frame(5)], frame(6).event)
+  t.equal(hold.room, 0)
+  const changed = hold.changed()
+
+  hold.reset(frame(9).event)
+
+  await changed
+  t.equal(hold.room, 2)
+})
+
 t.test('what was handed out is noted once', async t => {
   const hold = holdUntil(LATER)
   t.equal(hold.takeNote(), undefined)
