@@ -73,7 +73,8 @@ export class OpenStreams {
     if (standing === 'replaced' && stream?.deleted === false) stream.onDeleted()
     if (!stream || standing === 'hidden') return undefined
     // It was deleted meanwhile, or dropped because it had no handle.
-    return this.#openings.get(key) === opening ? handleOf(stream) : this.open(workspace, name, reader)
+    const isOpen = this.#openings.get(key) === opening && !stream.deleted
+    return isOpen ? handleOf(stream) : this.open(workspace, name, reader)
   }
 
   /** Acts on each stream, once it is open. */

@@ -95,6 +95,8 @@ async function watchStream(
     },
   }
   stream.followers.add(follower)
+  // Before anybody followed it.
+  if (stream.deleted) follower.onDeleted()
   while (!over.aborted && !stream.ending && !stream.deleted) {
     await stream.grown(over)
     if (!over.aborted) each(one => one.wake())

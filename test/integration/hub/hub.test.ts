@@ -124,6 +124,35 @@ t.test('the clients of a stream learn of its end if a reader finds another strea
   t.notOk(second?.stream.deleted)
 })
 
+t.test('a stream that is deleted while a reader looks whether it is there is opened anew', async t => {
+  let answered = async () => {}
+  const { hub, pool, tailer } = await startHub(t, {
+    reading: database =>
+      observed(
+        database,
+        () => {},
+        async name => {
+          if (name === 'sluice-find-stream-and-head') await answered()
+        },
+      ),
+  })
+  const create = () => pool.query(`select sluice.ensure_stream('acme', 'orders')`)
+  await create()
+  const first = await hub.open('acme', 'orders')
+  first?.release()
+  answered = async () => {
+    answered = async () => {}
+    await pool.query(`delete from sluice.streams where name = 'orders'`)
+    await create()
+    if (first) tailer.ends.deleted(first.stream.id)
+  }
+
+  const second = await hub.open('acme', 'orders')
+
+  t.ok(first?.stream.deleted)
+  t.equal(second?.stream.deleted, false)
+})
+
 t.test('the tailer stops reading a stream that has had no handle for a while', async t => {
   const clock = movableClock(t)
   const { hub, append, statements } = await counted(t, { heartbeatMs: 10 })
