@@ -146,7 +146,17 @@ async function readPage(
     filter: granted.within(filterOf(consumer)),
     limit,
   }
-  return await readWaiting(app, reply, waitMs, granted, waiting => pages.read({ ...wanted, ...waiting }))
+  let found: ConsumerPageResult | undefined
+  try {
+    return await readWaiting(app, reply, waitMs, granted, async waiting => {
+      found = await pages.read({ ...wanted, ...waiting })
+      return found
+    })
+  } catch (error) {
+    // The credentials have ended while the page was noted.
+    if (found?.outcome === 'page') await pages.unsent(epoch, found.page).catch(() => undefined)
+    throw error
+  }
 }
 
 function filterOf({ types, where }: Consumer): EventFilter | undefined {

@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap'
 import type { Database } from '../../../src/database/pool.js'
 import { createDatabase } from '../../harness/database.js'
-import { type Gateway, publish, startGateway } from '../../harness/gateway.js'
+import { as, type Gateway, publish, startGateway } from '../../harness/gateway.js'
 import { until } from '../../harness/until.js'
-import { create, numbered, page } from './client.js'
+import { call, create, numbered, page } from './client.js'
 
 /** An advisory lock. */
 const NOTES = 4_711
@@ -28,13 +28,29 @@ t.test('a page whose client leaves while it is noted leaves the consumer to othe
   await until('another client gets the page', async () => (await page(gateway, 'one')).status === 200)
 })
 
+t.test('so does a page whose client is revoked meanwhile', async t => {
+  const { gateway, pool, notes } = await start(t)
+  const revoked = page(gateway, 'one')
+  await until('the page is being noted', notes.areWaiting)
+
+  await pool.query(
+    `insert into sluice.revocations (workspace, subject, by) values ('acme', 'editor-of-acme', 'root')`,
+  )
+  await gateway.app.guard.reload()
+  await notes.release()
+
+  t.match(await revoked, { status: 401 })
+  const headers = { ...as('admin'), accept: 'application/json' }
+  t.match(await call(gateway, 'GET', 'one/events', undefined, headers), { status: 200 })
+})
+
 /** A gateway with a consumer that has an event to hand out. Its note waits until it is released. */
 async function start(t: Test) {
   const { pool, url: databaseUrl } = await createDatabase(t)
   const gateway: Gateway = await startGateway(t, { databaseUrl })
   await publish(gateway, numbered(1))
   await create(gateway, 'one', { ack_timeout_ms: 3_600_000 })
-  return { gateway, notes: await holdNotes(pool) }
+  return { gateway, pool, notes: await holdNotes(pool) }
 }
 
 async function holdNotes(pool: Database) {
