@@ -6,7 +6,7 @@
  */
 import type { Database } from '../database/pool.js'
 import type { StreamId } from '../log/event.js'
-import { findEnded } from '../log/history.js'
+import { type Ended, findEnded } from '../log/history.js'
 import type { TailedStream } from './tailed-stream.js'
 
 export class StreamEnds {
@@ -36,16 +36,28 @@ export class StreamEnds {
 
   /** Ends the streams that were deleted. @returns what ends the closed ones, to be called after a read. */
   async find(database: Database): Promise<() => void> {
-    const asked = this.#all ? [...this.#streams.keys()] : [...this.#asked]
-    const ended = asked.length > 0 ? await findEnded(database, asked) : []
-    this.#all = false
-    this.#asked = new Set()
+    const ended = await this.#look(database)
     for (const { id, end } of ended) if (end === null) this.deleted(id)
     return () => {
       for (const { id, end } of ended) {
         const stream = this.#streams.get(id)
         if (stream && end !== null && stream.head.position >= end) stream.onClosed?.()
       }
+    }
+  }
+
+  /** What is expected meanwhile is looked up next; after a failure, what was expected before is too. */
+  async #look(database: Database): Promise<Ended[]> {
+    const [all, asked] = [this.#all, this.#asked]
+    this.#all = false
+    this.#asked = new Set()
+    const ids = all ? [...this.#streams.keys()] : [...asked]
+    try {
+      return ids.length > 0 ? await findEnded(database, ids) : []
+    } catch (error) {
+      this.#all ||= all
+      for (const id of asked) this.#asked.add(id)
+      throw error
     }
   }
 }
