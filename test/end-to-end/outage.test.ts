@@ -39,12 +39,12 @@ t.test(
       headers: { ...as('editor'), 'content-type': 'application/json' },
     })
     let told: Record<string, unknown> = {}
-    const isTold = async () => {
+    const hasNoticed = async () => {
       const ready = await fetch(`${gateway.url}/ready`)
       told = { code: ready.status, ...Object(await ready.json()) }
       return told.bus !== 'listening'
     }
-    await until('it is told that the listener has lost its connection', isTold)
+    await until('the gateway says that its listener has lost its connection', hasNoticed)
     const newcomer = await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer', 'globex') })
     await pause(DOWN_MS)
     await stream.until(() => stream.messages.length >= before + 10)
