@@ -11,20 +11,18 @@ import type { Permit } from '../../hub/permit.js'
 import { unavailable } from '../../problems/problem.js'
 import { withinDeadline } from '../../process/deadline.js'
 import type { KeyState } from '../api-keys/api-keys.js'
-import { both } from '../grants/grants.js'
 import type { Granted } from '../grants/stream-grant.js'
 import type { Principal, Role } from '../principal.js'
 import { keyRevoked, tokenRevoked } from '../refusals.js'
 import type { MadeRevocation, RemovedRevocation } from './access-change.js'
 import { CredentialWatch } from './credential-watch.js'
+import { KeyStates } from './key-states.js'
 import type { OpenStreams } from './open-streams.js'
 import { selectInForce } from './revocation-rows.js'
 import { Revocations } from './revocations.js'
 
 /** How long a request waits for the first read of the revocations. */
 const FIRST_LOAD_MS = 2_000
-/** Number of keys that are remembered because they changed while this process ran. */
-const CHANGED_KEYS = 10_000
 /** Number of removed revocations that are remembered; needed only as long as a COMMIT takes to be answered. */
 const REMOVED_REVOCATIONS = 10_000
 
@@ -44,7 +42,7 @@ export type RevocationChange = { readonly made: MadeRevocation } | { readonly re
 export class Guard {
   readonly #options: GuardOptions
   readonly #watches = new Set<CredentialWatch>()
-  readonly #keyStates = new LRUCache<string, KeyState>({ max: CHANGED_KEYS })
+  readonly #keyStates = new KeyStates()
   readonly #loaded: Promise<void>
   #markLoaded: () => void = () => {}
   #revocations: Revocations | undefined
@@ -82,7 +80,7 @@ export class Guard {
       throw unavailable('database-unavailable', 'The revocations have not been read yet. Try again.')
     }
     if (this.#concerns(principal)) throw principal.credential.kind === 'key' ? keyRevoked() : tokenRevoked()
-    return this.#limitedToKey(principal)
+    return this.#keyStates.limit(principal)
   }
 
   /**
@@ -180,15 +178,15 @@ export class Guard {
   async keyChanged(key: string): Promise<void> {
     const { keys, streams } = this.#options
     keys.forget(key)
-    const state = await keys.stateOf(key)
-    this.#keyStates.set(key, state)
+    const state = await this.#keyStates.read(key, id => keys.stateOf(id))
+    if (!state) return
     streams.keyChanged(key, state)
     this.#sweep()
   }
 
   /** Applies newer credentials to an open stream of this process, unless they have been revoked meanwhile. */
   renew(connection: string, principal: Principal): void {
-    if (!this.#concerns(principal)) this.#options.streams.renew(connection, this.#limitedToKey(principal))
+    if (!this.#concerns(principal)) this.#options.streams.renew(connection, this.#keyStates.limit(principal))
   }
 
   async #assertOnceLoaded(principal: Principal): Promise<void> {
@@ -227,18 +225,7 @@ export class Guard {
   }
 
   #concerns(principal: Principal): boolean {
-    const { credential } = principal
-    const ended =
-      credential.kind === 'key' && this.#keyStates.get(credential.id)?.expiresAt === Number.NEGATIVE_INFINITY
-    return ended || (this.#revocations?.concerns(principal) ?? false)
-  }
-
-  /** The credentials may have been verified against a cached key from before its change. */
-  #limitedToKey(principal: Principal): Principal {
-    const { credential, expiresAt, grants } = principal
-    const key = credential.kind === 'key' ? this.#keyStates.get(credential.id) : undefined
-    if (key === undefined || (key.expiresAt >= expiresAt && key.grants?.key === grants?.key)) return principal
-    return { ...principal, expiresAt: Math.min(key.expiresAt, expiresAt), grants: both(grants, key.grants) }
+    return this.#keyStates.hasEnded(principal) || (this.#revocations?.concerns(principal) ?? false)
   }
 
   *#present(): Iterable<Principal> {

@@ -55,6 +55,22 @@ t.test('a change of a key applies to a principal from an earlier lookup', async 
   t.throws(() => guard.current(revoked), { code: 'key-revoked' })
 })
 
+t.test('of two changes of a key the later one counts, in whichever order the database answers', async t => {
+  const { guard, keys, ends, delay } = await startGuard(t)
+  const thief = principal({ kind: 'key', id: 'k1' })
+  keys.set('k1', KEY_END)
+  const answer = delay()
+  const rotated = guard.keyChanged('k1')
+  keys.set('k1', Number.NEGATIVE_INFINITY)
+  await guard.keyChanged('k1')
+
+  answer()
+  await rotated
+
+  t.strictSame(ends, ['k1 -Infinity'])
+  t.throws(() => guard.current(thief), { code: 'key-revoked' })
+})
+
 // Attack: a stream is renewed with a key that is being rotated, by way of a gateway that has not heard of it.
 t.test('a key renews a stream at most until its own expiry', async t => {
   const { guard, keys, renewedUntil } = await startGuard(t)
@@ -175,6 +191,7 @@ async function startGuard(test: Test) {
   const ends: string[] = []
   let concerns = (_: Principal) => false
   let forgotten = 0
+  let answered: Promise<void> | undefined
   const guard = new Guard({
     database: pool,
     streams: {
@@ -192,7 +209,13 @@ async function startGuard(test: Test) {
     keys: {
       forget() {},
       forgetAll: () => (forgotten += 1),
-      stateOf: async key => ({ expiresAt: keys.get(key) ?? Number.POSITIVE_INFINITY, grants: undefined }),
+      async stateOf(key) {
+        const state = { expiresAt: keys.get(key) ?? Number.POSITIVE_INFINITY, grants: undefined }
+        const held = answered
+        answered = undefined
+        await held
+        return state
+      },
     },
   })
   await guard.reload()
@@ -203,8 +226,14 @@ async function startGuard(test: Test) {
     await pool.query(`${into} values ('acme', $1, $2, 'root')`, values)
     await guard.reload()
   }
+  /** Holds the answer to the next question for a key until the returned function is called. */
+  const delay = () => {
+    let answer = () => {}
+    answered = new Promise(resolve => (answer = resolve))
+    return () => answer()
+  }
   const ended = () => here.filter(one => concerns(one))
-  return { guard, pool, keys, renewed, renewedUntil, ends, revoke, ended, forgotten: () => forgotten }
+  return { guard, pool, keys, renewed, renewedUntil, ends, revoke, ended, delay, forgotten: () => forgotten }
 }
 
 /** A revocation of eve. */

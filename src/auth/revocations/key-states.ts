@@ -1,0 +1,40 @@
+/**
+ * The states of the API keys that changed while this process ran: a request may have been authenticated with a cached key from before
+ * the change.
+ *
+ * Invariant: an older state never replaces a newer one, in whichever order the database answers.
+ */
+import { LRUCache } from 'lru-cache'
+import type { KeyState } from '../api-keys/api-keys.js'
+import { both } from '../grants/grants.js'
+import type { Principal } from '../principal.js'
+
+/** Number of keys that are remembered because they changed. */
+const CHANGED_KEYS = 10_000
+
+export class KeyStates {
+  readonly #states = new LRUCache<string, KeyState & { readonly asked: number }>({ max: CHANGED_KEYS })
+  #asked = 0
+
+  /** Reads a state and keeps it. @returns undefined if the answer to a later call is known already. */
+  async read(key: string, stateOf: (key: string) => Promise<KeyState>): Promise<KeyState | undefined> {
+    this.#asked += 1
+    const asked = this.#asked
+    const state = await stateOf(key)
+    if ((this.#states.get(key)?.asked ?? 0) > asked) return undefined
+    this.#states.set(key, { ...state, asked })
+    return state
+  }
+
+  hasEnded({ credential: { kind, id } }: Principal): boolean {
+    return kind === 'key' && this.#states.get(id)?.expiresAt === Number.NEGATIVE_INFINITY
+  }
+
+  /** The principal with at most the time and the grants of its key. */
+  limit(principal: Principal): Principal {
+    const { credential, expiresAt, grants } = principal
+    const key = credential.kind === 'key' ? this.#states.get(credential.id) : undefined
+    if (key === undefined || (key.expiresAt >= expiresAt && key.grants?.key === grants?.key)) return principal
+    return { ...principal, expiresAt: Math.min(key.expiresAt, expiresAt), grants: both(grants, key.grants) }
+  }
+}
