@@ -66,6 +66,7 @@ export class Guard {
    * @throws {Problem} 401 `token-revoked`, `key-revoked`; 503 `database-unavailable` before the first read of the revocations.
    */
   assertNotRevoked(principal: Principal): Promise<void> | undefined {
+    this.#keyStates.brought(principal)
     if (!this.#revocations) return this.#assertOnceLoaded(principal)
     this.current(principal)
     return undefined
@@ -142,13 +143,15 @@ export class Guard {
     }
   }
 
-  /** Starts from scratch: reads all revocations and the keys of everything that is open, and empties the cache of keys. */
+  /**
+   * Starts from scratch: reads all revocations and the keys of everything that is open or may be about to open, and empties the
+   * cache of keys.
+   */
   async load(): Promise<void> {
     this.#options.keys.forgetAll()
     await this.reload()
-    const keys = new Set(
-      [...this.#present()].flatMap(({ credential: { kind, id } }) => (kind === 'key' ? id : [])),
-    )
+    const present = [...this.#present()].flatMap(({ credential: { kind, id } }) => (kind === 'key' ? id : []))
+    const keys = new Set([...present, ...this.#keyStates.onTheWay()])
     await Promise.all([...keys].map(key => this.keyChanged(key)))
   }
 

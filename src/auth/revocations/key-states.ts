@@ -1,6 +1,6 @@
 /**
  * The states of the API keys that changed while this process ran: a request may have been authenticated with a cached key from before
- * the change.
+ * the change. And the keys of the latest requests, whose changes may have been missed.
  *
  * Invariant: an older state never replaces a newer one, in whichever order the database answers.
  */
@@ -11,10 +11,24 @@ import type { Principal } from '../principal.js'
 
 /** Number of keys that are remembered because they changed. */
 const CHANGED_KEYS = 10_000
+/** How long a request may be on its way from its authentication to its stream, and the number of keys of such requests. */
+const ON_THE_WAY_MS = 60_000
+const KEYS_ON_THE_WAY = 1_000
 
 export class KeyStates {
   readonly #states = new LRUCache<string, KeyState & { readonly asked: number }>({ max: CHANGED_KEYS })
+  readonly #brought = new LRUCache<string, true>({ max: KEYS_ON_THE_WAY, ttl: ON_THE_WAY_MS })
   #asked = 0
+
+  /** Keys of requests that may be about to open a stream, and hold nothing yet by which they would be found. */
+  onTheWay(): Iterable<string> {
+    return this.#brought.keys()
+  }
+
+  /** Call this for each request once its credentials are verified. */
+  brought({ credential: { kind, id } }: Principal): void {
+    if (kind === 'key') this.#brought.set(id, true)
+  }
 
   /** Reads a state and keeps it. @returns undefined if the answer to a later call is known already. */
   async read(key: string, stateOf: (key: string) => Promise<KeyState>): Promise<KeyState | undefined> {

@@ -42,6 +42,18 @@ t.test('load() looks up every key in use, whichever changes were received', asyn
   await t.rejects(waiting, { code: 'key-revoked' })
 })
 
+// Attack: the message about the revocation falls into an outage, while the request of the thief waits for the database.
+t.test('load() looks up the key of a request that has not opened its stream yet', async t => {
+  const { guard, keys } = await startGuard(t)
+  const thief = principal({ kind: 'key', id: 'k2' })
+  await guard.assertNotRevoked(thief)
+  keys.set('k2', Number.NEGATIVE_INFINITY)
+
+  await guard.load()
+
+  t.throws(() => guard.admit(thief, ['viewer']), { code: 'key-revoked' })
+})
+
 t.test('a change of a key applies to a principal from an earlier lookup', async t => {
   const { guard, keys } = await startGuard(t)
   const [rotated, revoked] = [principal({ kind: 'key', id: 'k1' }), principal({ kind: 'key', id: 'k2' })]
