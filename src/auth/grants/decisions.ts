@@ -36,6 +36,8 @@ export interface DecisionsOptions {
   readonly authorize: Authorize
   readonly logger: Logger
   readonly now?: () => number
+  /** The number of answers that are remembered beside those about open streams. */
+  readonly remembered?: number
 }
 
 /** A question with its last answer. A job never changes its project, which is undefined if it has none. */
@@ -75,9 +77,11 @@ export interface Answered {
 export class Decisions {
   readonly #options: DecisionsOptions
   readonly #now: () => number
-  readonly #questions = new LRUCache<string, Question>({ max: REMEMBERED })
-  /** Questions about open streams, which the cache may have evicted. */
-  readonly #watched = new Map<string, Question>()
+  readonly #questions: LRUCache<string, Question>
+  /** The latest question about open streams of each key, which the cache may have evicted. */
+  readonly #latest = new Map<string, Question>()
+  /** All questions about open streams. Two have the same key if the cache evicted the first before its stream was open. */
+  readonly #watched = new Set<Question>()
   readonly #gate = new FairGate(MAX_AT_A_TIME, PATIENCE_MS)
   readonly #looks: PeriodicLoop
   #waiting = 0
@@ -86,6 +90,7 @@ export class Decisions {
   constructor(options: DecisionsOptions) {
     this.#options = options
     this.#now = options.now ?? Date.now
+    this.#questions = new LRUCache({ max: options.remembered ?? REMEMBERED })
     this.#looks = new PeriodicLoop({
       name: 'Renewing decisions about open streams',
       everyMs: LOOK_MS,
@@ -123,7 +128,7 @@ export class Decisions {
     project: string | undefined,
   ): Question {
     const key = JSON.stringify([workspace, id, role, action, stream, project])
-    const known = this.#watched.get(key) ?? this.#questions.get(key)
+    const known = this.#latest.get(key) ?? this.#questions.get(key)
     const question = known ?? new Question(key, { id, workspace, role }, action, stream, project)
     this.#questions.set(key, question)
     return question
@@ -133,11 +138,13 @@ export class Decisions {
     // A function of its own for each, because two streams may pass the same one.
     const watcher = () => changed()
     question.watchers.add(watcher)
-    this.#watched.set(question.key, question)
+    this.#latest.set(question.key, question)
+    this.#watched.add(question)
     return () => {
       question.watchers.delete(watcher)
-      if (question.watchers.size === 0 && this.#watched.get(question.key) === question)
-        this.#watched.delete(question.key)
+      if (question.watchers.size > 0) return
+      this.#watched.delete(question)
+      if (this.#latest.get(question.key) === question) this.#latest.delete(question.key)
     }
   }
 
@@ -179,7 +186,7 @@ export class Decisions {
 
   #look(): void {
     const now = this.#now()
-    for (const question of this.#watched.values()) {
+    for (const question of this.#watched) {
       if (now >= question.renewAt && !question.asking) this.#renew(question, now)
       if (now >= question.validUntil + STALE_MS) for (const ended of [...question.watchers]) ended()
     }

@@ -153,6 +153,34 @@ t.test('an answer that has ended keeps what is open for two minutes, and lets no
   t.notOk(answered.types.matchesAll)
 })
 
+t.test(
+  'every open stream lives on a fresh answer, also if its question was forgotten before it opened',
+  async t => {
+    let now = 0
+    let allowed = true
+    const decisions = new Decisions({
+      logger: { info() {}, error() {}, warn() {} } as never,
+      now: () => now,
+      authorize: async () => ({ allowed, valid_for: 10_000 }),
+      remembered: 1,
+    })
+    t.teardown(() => decisions.close())
+    const principal = { id: 'ada', workspace: 'acme', role: 'viewer' } as Principal
+    const first = await decisions.decide(principal, 'subscribe', 'feed')
+    await decisions.decide(principal, 'subscribe', 'other')
+    const second = await decisions.decide(principal, 'subscribe', 'feed')
+    const heard = new Set<string>()
+    t.teardown(second.watch(() => heard.add('second')))
+    t.teardown(first.watch(() => heard.add('first')))
+
+    allowed = false
+    now = 300_000
+
+    await until('both hear of it', () => heard.size === 2)
+    t.notOk(first.types.matchesAll || second.types.matchesAll)
+  },
+)
+
 t.test('its address and token are in no log line and no answer, and connections are kept', async t => {
   const service = await startService(t, say({ allowed: true }))
   const secrets = [
