@@ -58,11 +58,11 @@ async function readOn(
   from: Cursor,
   { content, closed, ...request }: DurablePageRequest,
 ): Promise<DurablePageResult> {
-  const waits = request.waitMs > 0 && !closed && !stream.closed
   const over = performance.now() + request.waitMs
   let after = from
   for (;;) {
-    const waitMs = waits ? Math.max(0, over - performance.now()) : 0
+    // The stream may close after a page without messages was read, and then nothing would end the next wait.
+    const waitMs = closed || stream.closed ? 0 : Math.max(0, over - performance.now())
     const page = await readEventPage(database, stream, { ...request, after, waitMs })
     if (stream.deleted) return { outcome: 'not-found' }
     if ('reason' in page) return { outcome: 'reset', reset: page }
