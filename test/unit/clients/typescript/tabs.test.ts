@@ -12,6 +12,7 @@ import { Pages } from '../../../../clients/typescript/src/browser/tabs/pages.js'
 import { Member } from '../../../../clients/typescript/src/browser/tabs/shared-feed.js'
 import { sharedFrames } from '../../../../clients/typescript/src/browser/tabs/shared-frames.js'
 import { packageRoot } from '../../../../src/process/package-root.js'
+import { within } from '../../../harness/patience.js'
 
 interface HostLink {
   post(message: ToHost): void
@@ -57,15 +58,7 @@ t.test('a tab gets each event once, whether it is behind the shared connection o
 })
 
 t.test('a tab that comes back to a host ignores what the host has sent to its earlier request', async t => {
-  const { outputFiles } = await build({
-    entryPoints: [join(packageRoot, 'clients/typescript/src/browser/tabs/tab-session.ts')],
-    bundle: true,
-    write: false,
-    format: 'esm',
-  })
-  const { TabSession } = await import(
-    `data:text/javascript,${encodeURIComponent(outputFiles[0]?.text ?? '')}`
-  )
+  const { TabSession } = await bundled('tab-session.ts')
   t.teardown(() => Reflect.deleteProperty(globalThis, 'addEventListener'))
   Object.assign(globalThis, { addEventListener: () => {} })
   const sent: ToHost[] = []
@@ -97,12 +90,51 @@ t.test('a tab that comes back to a host ignores what the host has sent to its ea
   t.strictSame(frames, ['8.a'])
 })
 
+t.test('a stream that is aborted while it opens fails with the reason, at whichever step', async t => {
+  const { tabFetch } = await bundled('tab-fetch.ts')
+  Object.assign(globalThis, { location: { href: 'http://127.0.0.1/' } })
+  t.teardown(() => Reflect.deleteProperty(globalThis, 'location'))
+  const events = 'http://127.0.0.1/api/events'
+  for (let steps = 1; steps <= 30; steps++) {
+    const membership = new Membership({}, { consumed: () => {}, leave: () => {} })
+    const leaving = new AbortController()
+    const fetching: typeof fetch = tabFetch({ join: () => membership }, events)
+    const reading = fetching(events, {
+      headers: { accept: 'text/event-stream' },
+      signal: leaving.signal,
+    }).then(response => response.text())
+    membership.take({ kind: 'joined', feed: 0, id: '6.a', mode: 'normal' })
+    void afterMicrotasks(steps).then(() => leaving.abort(new Error('left')))
+
+    await t.rejects(
+      within(1_000, reading, () => 'The stream goes on.'),
+      { message: 'left' },
+      `after ${steps} steps`,
+    )
+  }
+})
+
+async function afterMicrotasks(count: number): Promise<void> {
+  for (let n = 0; n < count; n++) await undefined
+}
+
 t.test('only tabs with the same version of the package share', async t => {
   const client = join(packageRoot, 'clients/typescript')
   const { version } = JSON.parse(await readFile(join(client, 'package.json'), 'utf8')) as { version: string }
 
   t.match(await readFile(join(client, 'src/browser/tabs/tabs.ts'), 'utf8'), `const VERSION = '${version}'\n`)
 })
+
+/** A module of the tabs that needs a browser's types. */
+async function bundled(file: string) {
+  const { outputFiles } = await build({
+    entryPoints: [join(packageRoot, 'clients/typescript/src/browser/tabs', file)],
+    bundle: true,
+    write: false,
+    format: 'esm',
+  })
+  return await import(`data:text/javascript,${encodeURIComponent(outputFiles[0]?.text ?? '')}`)
+}
 
 /** A gateway's log with the events 1 to `head`. */
 async function startLog(t: Test, head: number): Promise<Pages> {

@@ -137,6 +137,7 @@ function streamOf(texts: Iterable<string> | AsyncIterable<string>, signal?: Abor
     {
       start(controller) {
         signal?.addEventListener('abort', () => controller.error(signal.reason))
+        if (signal?.aborted) controller.error(signal.reason)
       },
       async pull(controller) {
         const { done, value } = await iterator.next()
