@@ -168,9 +168,7 @@ export class WaitingClaims {
     this.#stirred.add(workspace)
     if (this.#looking) return
     this.#looking = true
-    void this.#lookWhileStirred().finally(() => {
-      this.#looking = false
-    })
+    void this.#lookWhileStirred()
   }
 
   async #lookWhileStirred(): Promise<void> {
@@ -179,6 +177,8 @@ export class WaitingClaims {
       this.#stirred.clear()
       if (groups.length > 0) await this.#look(groups)
     }
+    // In the turn in which nothing was stirred any longer, so that the next stir begins anew.
+    this.#looking = false
   }
 
   /** Never rejects: an error in reading the queues goes to the waiting claims. */
