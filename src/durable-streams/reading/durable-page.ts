@@ -74,7 +74,8 @@ async function readOn(
       after = next
       continue
     }
-    const isEnd = isHead && (closed || stream.closed)
+    // The news of the close, and of the last message with it, may be newer than the page.
+    const isEnd = isHead && (closed || (stream.closed && next.position >= stream.head.position))
     return { outcome: 'page', page: { ...body, from, next, isHead, isEnd } }
   }
 }
