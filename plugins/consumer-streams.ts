@@ -12,7 +12,7 @@ import { type ConsumerPageResult, ConsumerPages } from '../src/consumers/consume
 import type { Hold } from '../src/consumers/hold.js'
 import { consumerHeld } from '../src/consumers/hold-problem.js'
 import { pageText } from '../src/consumers/page-text.js'
-import { whenClosed } from '../src/http/client-disconnect.js'
+import { wasSent, whenClosed } from '../src/http/client-disconnect.js'
 import { discontinuity } from '../src/hub/event-page.js'
 import { EventFilter } from '../src/log/event-filter.js'
 import type { EventId } from '../src/log/event-id.js'
@@ -116,9 +116,10 @@ async function sendPage(
     if (result.outcome === 'not-found') throw notFound('stream')
     if (result.outcome === 'reset') throw discontinuity(result.reset)
     const { page } = result
-    // The client may have left while the page was noted.
+    // The client may have left while the page was noted, and a page that needs too much memory becomes a 503.
     whenClosed(reply.raw, () => {
-      if (!reply.raw.writableFinished) void pages.unsent(holding.epoch, page).catch(() => undefined)
+      if (reply.raw.statusCode !== 200 || !wasSent(reply.raw))
+        void pages.unsent(holding.epoch, page).catch(() => undefined)
     })
     return reply.header(EPOCH, page.epoch).type(form).send(pageText(page, form))
   })

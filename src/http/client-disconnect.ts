@@ -13,6 +13,13 @@ export function whenClosed(response: Response, act: () => void): void {
   else target.once('close', act)
 }
 
+/** Whether the client was sent the whole response, as far as a closed response says. One of HTTP/2 that was reset says that it is finished. */
+export function wasSent(response: Response): boolean {
+  return 'stream' in response
+    ? response.writableEnded && response.stream.rstCode === 0
+    : response.writableFinished
+}
+
 /** Signal that aborts when the response closes; already aborted if it has. */
 export function disconnectSignal(response: Response): AbortSignal {
   const closed = new AbortController()

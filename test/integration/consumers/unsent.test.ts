@@ -44,6 +44,21 @@ t.test('so does a page whose client is revoked meanwhile', async t => {
   t.match(await call(gateway, 'GET', 'one/events', undefined, headers), { status: 200 })
 })
 
+t.test('so does a page that becomes a 503 because other responses have taken the memory', async t => {
+  const gateway: Gateway = await startGateway(t)
+  const large = { type: 'thing.made', data: { text: 'x'.repeat(30_000) } }
+  await publish(gateway, [large, large, large])
+  await create(gateway, 'one', { ack_timeout_ms: 3_600_000 })
+  const others = gateway.app.transfers.open('acme')
+  others.hold(Number.MAX_SAFE_INTEGER)
+
+  const refused = await page(gateway, 'one')
+  others.release()
+
+  t.match(refused, { status: 503, body: { code: 'memory-low' } })
+  await until('the next client gets the page', async () => (await page(gateway, 'one')).status === 200)
+})
+
 /** A gateway with a consumer that has an event to hand out. Its note waits until it is released. */
 async function start(t: Test) {
   const { pool, url: databaseUrl } = await createDatabase(t)

@@ -3,7 +3,7 @@ import { createServer, type ServerResponse } from 'node:http'
 import { connect, constants, createServer as createHttp2Server, type Http2ServerResponse } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { ClientPresence, disconnectSignal, whenClosed } from '../../../src/http/client-disconnect.js'
+import { ClientPresence, disconnectSignal, wasSent, whenClosed } from '../../../src/http/client-disconnect.js'
 import { connectRaw, get } from '../../harness/raw-client.js'
 
 t.test('the signal aborts when the client disconnects, and not before', async t => {
@@ -78,6 +78,17 @@ for (const [protocol, start] of [
       t.strictSame(happened, ['before', 'after'])
     },
   )
+
+  t.test(`a response over ${protocol} was sent if its client did not leave before the end`, async t => {
+    const [left, stayed] = [await start(t), await start(t)]
+
+    await left.leave()
+    const closed = once(stayed.response, 'close')
+    stayed.response.end('whole')
+    await closed
+
+    t.strictSame([wasSent(left.response), wasSent(stayed.response)], [false, true])
+  })
 }
 
 async function startRequest(test: Test) {
@@ -103,7 +114,10 @@ async function startHttp2Request(test: Test) {
   const received = once(server, 'request')
   const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
   test.teardown(() => client.destroy())
-  const request = client.request({ ':path': '/' }).on('error', () => undefined)
+  const request = client
+    .request({ ':path': '/' })
+    .on('error', () => undefined)
+    .resume()
   const [, response] = (await received) as [unknown, Http2ServerResponse]
   const leave = async () => {
     const closed = once(response, 'close')
