@@ -151,8 +151,12 @@ export class Guard {
     this.#options.keys.forgetAll()
     await this.reload()
     const present = [...this.#present()].flatMap(({ credential: { kind, id } }) => (kind === 'key' ? id : []))
-    const keys = new Set([...present, ...this.#keyStates.onTheWay()])
-    await Promise.all([...keys].map(key => this.keyChanged(key)))
+    const keys = new Set([...present, ...this.#keyStates.latest()])
+    const read = async (key: string) => {
+      // One look at everything that is open for each key would take a second with thousands of both.
+      if ((await this.#readKey(key))?.expiresAt === Number.NEGATIVE_INFINITY) this.#sweep()
+    }
+    await Promise.all([...keys].map(read)).finally(() => this.#sweep())
   }
 
   /** Applies revocations that were made or removed, in their order. The same change may be applied repeatedly. */
@@ -179,17 +183,21 @@ export class Guard {
   }
 
   async keyChanged(key: string): Promise<void> {
-    const { keys, streams } = this.#options
-    keys.forget(key)
-    const state = await this.#keyStates.read(key, id => keys.stateOf(id))
-    if (!state) return
-    streams.keyChanged(key, state)
-    this.#sweep()
+    if (await this.#readKey(key)) this.#sweep()
   }
 
   /** Applies newer credentials to an open stream of this process, unless they have been revoked meanwhile. */
   renew(connection: string, principal: Principal): void {
     if (!this.#concerns(principal)) this.#options.streams.renew(connection, this.#keyStates.limit(principal))
+  }
+
+  /** @returns undefined if a newer state is known already. */
+  async #readKey(key: string): Promise<KeyState | undefined> {
+    const { keys, streams } = this.#options
+    keys.forget(key)
+    const state = await this.#keyStates.read(key, id => keys.stateOf(id))
+    if (state) streams.keyChanged(key, state)
+    return state
   }
 
   async #assertOnceLoaded(principal: Principal): Promise<void> {

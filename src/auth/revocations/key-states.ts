@@ -11,7 +11,7 @@ import type { Principal } from '../principal.js'
 
 /** Number of keys that are remembered because they changed. */
 const CHANGED_KEYS = 10_000
-/** How long a request may be on its way from its authentication to its stream, and the number of keys of such requests. */
+/** How long a request may take from its authentication to its stream, and the number of keys that are remembered for such requests. */
 const ON_THE_WAY_MS = 60_000
 const KEYS_ON_THE_WAY = 1_000
 
@@ -20,8 +20,8 @@ export class KeyStates {
   readonly #brought = new LRUCache<string, true>({ max: KEYS_ON_THE_WAY, ttl: ON_THE_WAY_MS })
   #asked = 0
 
-  /** Keys of requests that may be about to open a stream, and hold nothing yet by which they would be found. */
-  onTheWay(): Iterable<string> {
+  /** The keys of the latest requests: one may be about to open a stream, and holds nothing yet by which it would be found. */
+  latest(): Iterable<string> {
     return this.#brought.keys()
   }
 
