@@ -177,7 +177,7 @@ export class WaitingClaims {
       this.#stirred.clear()
       if (groups.length > 0) await this.#look(groups)
     }
-    // In the turn in which nothing was stirred any longer, so that the next stir begins anew.
+    // Set in the turn in which nothing was stirred any longer, so that the next stir begins anew.
     this.#looking = false
   }
 

@@ -95,7 +95,7 @@ async function watchStream(
     },
   }
   stream.followers.add(follower)
-  // Before anybody followed it.
+  // It was deleted before anybody followed it.
   if (stream.deleted) follower.onDeleted()
   while (!over.aborted && !stream.ending && !stream.deleted) {
     await stream.grown(over)
