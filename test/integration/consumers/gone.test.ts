@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { ConsumerPages } from '../../../src/consumers/consumer-pages.js'
 import { readConsumer } from '../../../src/consumers/consumer-rows.js'
 import { ConsumerSignals } from '../../../src/consumers/consumer-signals.js'
@@ -46,21 +46,10 @@ t.test('a client that has gone while its stream was looked up takes no consumer 
 })
 
 t.test('a holder that loses its consumer before its stream is open gets the reason', async t => {
-  const { pool: database, create } = await startStore(t, 1)
-  const tailer = new Tailer({ database, bus: { status: 'off' }, logger: silent })
-  const hub = new Hub({ database, tailer, logger: silent })
-  const holds = new Holds({ database, node: NODE, logger: silent, signals: new ConsumerSignals() })
-  const { server, next } = await serveSinks(t)
-  const consumer = await create()
-  const window = await holds.claim(consumer, 'ada', false)
-  const handle = await hub.open('acme', 'feed')
-  if (!handle || !window) throw new Error('The consumer was not claimed.')
-  const start = await hub.starts.resolve(handle.stream, window.start)
+  const { holds, consumer, window, open } = await startOpening(t)
 
   const later = await holds.claim(consumer, 'bob', true)
-  const { port } = server.address() as AddressInfo
-  const client = await openStream(t, `http://127.0.0.1:${port}/`)
-  hub.subscribe({ handle, start, sink: await next(), encoding: sse, filter: undefined, window })
+  const client = await open()
 
   t.match(await client.until(1, 'unavailable'), [{ data: '{"reason":"taken-over"}' }])
   t.ok(await client.ended())
@@ -70,23 +59,11 @@ t.test('a holder that loses its consumer before its stream is open gets the reas
 })
 
 t.test('an acknowledgement before the stream is open leaves the window its room', async t => {
-  const { pool: database, create, at } = await startStore(t, 2)
-  const tailer = new Tailer({ database, bus: { status: 'off' }, logger: silent })
-  const hub = new Hub({ database, tailer, logger: silent })
-  const signals = new ConsumerSignals()
-  const holds = new Holds({ database, node: NODE, logger: silent, signals })
-  const { server, next } = await serveSinks(t)
-  const consumer = await create({ maxInFlight: 1 })
-  const window = await holds.claim(consumer, 'ada', false)
-  const handle = await hub.open('acme', 'feed')
-  if (!handle || !window) throw new Error('The consumer was not claimed.')
-  const start = await hub.starts.resolve(handle.stream, window.start)
+  const { hub, holds, signals, consumer, window, at, open } = await startOpening(t)
 
   // The client has the event from its former stream, and acknowledges it without an epoch.
   signals.send(consumer.id, { kind: 'acknowledged', epoch: window.claim.epoch, cursor: at(1) })
-  const { port } = server.address() as AddressInfo
-  const client = await openStream(t, `http://127.0.0.1:${port}/`)
-  hub.subscribe({ handle, start, sink: await next(), encoding: sse, filter: undefined, window })
+  const client = await open()
 
   const acknowledged = cursorId(at(1))
   t.match(await client.until(2), [
@@ -98,3 +75,25 @@ t.test('an acknowledgement before the stream is open leaves the window its room'
   await until('it is given up', () => hub.subscriptions.size === 0)
   await holds.close()
 })
+
+/** A client that has claimed a consumer of two events, and whose stream is looked up. `open` opens the stream. */
+async function startOpening(t: Test) {
+  const { pool: database, create, at } = await startStore(t, 2)
+  const tailer = new Tailer({ database, bus: { status: 'off' }, logger: silent })
+  const hub = new Hub({ database, tailer, logger: silent })
+  const signals = new ConsumerSignals()
+  const holds = new Holds({ database, node: NODE, logger: silent, signals })
+  const { server, next } = await serveSinks(t)
+  const consumer = await create({ maxInFlight: 1 })
+  const window = await holds.claim(consumer, 'ada', false)
+  const handle = await hub.open('acme', 'feed')
+  if (!handle || !window) throw new Error('The consumer was not claimed.')
+  const start = await hub.starts.resolve(handle.stream, window.start)
+  const open = async () => {
+    const { port } = server.address() as AddressInfo
+    const client = await openStream(t, `http://127.0.0.1:${port}/`)
+    hub.subscribe({ handle, start, sink: await next(), encoding: sse, filter: undefined, window })
+    return client
+  }
+  return { hub, holds, signals, consumer, window, at, open }
+}
