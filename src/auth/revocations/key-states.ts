@@ -12,22 +12,22 @@ import type { Principal } from '../principal.js'
 /** Number of keys that are remembered because they changed. */
 const CHANGED_KEYS = 10_000
 /** How long a request may take from its authentication to its stream, and the number of keys that are remembered for such requests. */
-const ON_THE_WAY_MS = 60_000
-const KEYS_ON_THE_WAY = 1_000
+const LATEST_MS = 60_000
+const LATEST_KEYS = 1_000
 
 export class KeyStates {
   readonly #states = new LRUCache<string, KeyState & { readonly asked: number }>({ max: CHANGED_KEYS })
-  readonly #brought = new LRUCache<string, true>({ max: KEYS_ON_THE_WAY, ttl: ON_THE_WAY_MS })
+  readonly #latest = new LRUCache<string, true>({ max: LATEST_KEYS, ttl: LATEST_MS })
   #asked = 0
 
   /** The keys of the latest requests: one may be about to open a stream, and holds nothing yet by which it would be found. */
   latest(): Iterable<string> {
-    return this.#brought.keys()
+    return this.#latest.keys()
   }
 
   /** Call this for each request once its credentials are verified. */
   brought({ credential: { kind, id } }: Principal): void {
-    if (kind === 'key') this.#brought.set(id, true)
+    if (kind === 'key') this.#latest.set(id, true)
   }
 
   /** Reads a state and keeps it. @returns undefined if the answer to a later call is known already. */

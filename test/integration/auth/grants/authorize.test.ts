@@ -176,7 +176,7 @@ t.test(
     allowed = false
     now = 300_000
 
-    await until('both hear of it', () => heard.size === 2)
+    await until('both watchers are called', () => heard.size === 2)
     t.notOk(first.types.matchesAll || second.types.matchesAll)
   },
 )
