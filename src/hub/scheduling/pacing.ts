@@ -7,7 +7,8 @@
  *   If it is to be read while it is held or paused, it is woken when it is free again.
  * - **Slices.** A delivery that is not done after 5 ms continues in later turns of the event loop (fair-scheduler.ts); its
  *   stream gets nothing new until it is done. The tailer, too, yields after 5 ms of short deliveries.
- * - **Turns.** Catching-up subscribers ask for a turn before each payload, and share one slice a turn.
+ * - **Turns.** Catching-up subscribers ask for a turn before each payload, and share one slice a turn. So do clients that have waited
+ *   together to open their streams, in a line of their own: they would wait for a payload of everybody who catches up.
  */
 import type { StreamId } from '../../log/event.js'
 import { FairScheduler, Slice } from './fair-scheduler.js'
@@ -31,6 +32,7 @@ interface Pause {
 
 export class Pacing {
   readonly #scheduler = new FairScheduler()
+  readonly #openings = new FairScheduler()
   readonly #pauses = new Map<StreamId, Pause>()
   readonly #wake: (id: StreamId) => void
   readonly #rule: Pick<PauseRule, 'pauseAfter'>
@@ -78,6 +80,11 @@ export class Pacing {
   /** Resolves when it is the caller's turn to write one payload. */
   turn(): Promise<void> {
     return this.#scheduler.next()
+  }
+
+  /** Resolves when it is the caller's turn to go on with opening its stream. */
+  turnToOpen(): Promise<void> {
+    return this.#openings.next()
   }
 
   /** A slice for a loop of short deliveries, which must not queue behind catching-up subscribers. */

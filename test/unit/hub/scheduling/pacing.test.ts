@@ -2,6 +2,7 @@ import { mock } from 'node:test'
 import t, { type Test } from 'tap'
 import { Pacing } from '../../../../src/hub/scheduling/pacing.js'
 import type { StreamId } from '../../../../src/log/event.js'
+import { spin } from '../../../harness/event-loop.js'
 
 const [BUSY, OTHER] = [1, 2] as StreamId[] as [StreamId, StreamId]
 
@@ -119,4 +120,19 @@ t.test('after the end nothing is woken', async t => {
   tick(30)
 
   t.strictSame(woken, [])
+})
+
+t.test('a stream that opens waits for no payload of the clients that catch up', async t => {
+  const pacing = new Pacing()
+  let written = 0
+  const catchingUp = Array.from({ length: 100 }, async () => {
+    await pacing.turn()
+    spin(2)
+    written += 1
+  })
+
+  await pacing.turnToOpen()
+
+  t.ok(written < 20, `after ${written} of 100 payloads`)
+  await Promise.all(catchingUp)
 })
