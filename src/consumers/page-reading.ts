@@ -156,7 +156,12 @@ export class PageReading {
 
   async #read(): Promise<ConsumerPage | Reset | undefined> {
     const { filter, signal, gone, consumer } = this.#request
-    const start = await this.#hub.starts.resolve(this.#stream, startAfter(this.#after, this.#consumer.reset))
+    const start = await this.#hub.starts.resolve(
+      this.#stream,
+      startAfter(this.#after, this.#consumer.reset),
+      undefined,
+      { gone },
+    )
     const from = { eventId: NO_EVENT, ...start.cursor }
     if (start.reset) return this.#goBack() ? undefined : await this.#reset(start.reset, from)
     if (this.#consumer.streamId !== this.#stream.id) {

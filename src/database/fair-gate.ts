@@ -15,6 +15,13 @@ import type { Database } from './pool.js'
 /** As long as a request waits for a new connection (src/database/pool.ts). */
 const PATIENCE_MS = 5_000
 
+/** Aborts when the caller has gone. A function is called only if the caller has to wait: thousands of signals cost CPU. */
+export type Gone = AbortSignal | (() => AbortSignal | undefined) | undefined
+
+export function signalOf(gone: Gone): AbortSignal | undefined {
+  return typeof gone === 'function' ? gone() : gone
+}
+
 interface Waiting {
   enter(): void
 }
@@ -41,13 +48,15 @@ export class FairGate {
    * @throws {Problem} 503 `database-busy` if that does not happen in time.
    * @throws the reason of `gone`, if it aborts before.
    */
-  async run<T>(workspace: string, work: () => Promise<T>, gone?: AbortSignal): Promise<T> {
-    gone?.throwIfAborted()
-    if (this.#used < this.#slots && this.#heldBy(workspace) < this.#slotsOfOne) this.#take(workspace)
-    else await this.#turnOf(workspace, gone)
+  async run<T>(workspace: string, work: () => Promise<T>, gone?: Gone): Promise<T> {
+    const mayEnter = this.#used < this.#slots && this.#heldBy(workspace) < this.#slotsOfOne
+    const left = mayEnter && typeof gone === 'function' ? undefined : signalOf(gone)
+    left?.throwIfAborted()
+    if (mayEnter) this.#take(workspace)
+    else await this.#turnOf(workspace, left)
     try {
       // The caller may have gone after it got its slot, before this line ran.
-      gone?.throwIfAborted()
+      left?.throwIfAborted()
       return await work()
     } finally {
       this.#release(workspace)

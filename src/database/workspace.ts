@@ -6,7 +6,7 @@
  */
 import pg from 'pg'
 import { SqlState, sqlState } from '../problems/problem.js'
-import { gateOf } from './fair-gate.js'
+import { type Gone, gateOf } from './fair-gate.js'
 import { beginning, type Database, type TransactionMode, transact } from './pool.js'
 import { type RowLevelSecurity, restoreRowLevelSecurity, rowLevelSecurityOf } from './row-level-security.js'
 
@@ -20,7 +20,7 @@ export interface Reach {
   /** The names of streams, and beginnings of names, that the caller's grants let it read; undefined: all. */
   readonly streams?: { readonly exact: readonly string[]; readonly prefixes: readonly string[] } | undefined
   /** Aborts when the client has gone: the transaction then waits for its turn no longer. Default: it always waits. */
-  readonly gone?: AbortSignal | undefined
+  readonly gone?: Gone
 }
 
 /**

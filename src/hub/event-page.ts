@@ -71,7 +71,7 @@ export async function findEventPage(
   const handle = await hub.open(request.workspace, stream, { streams, gone: request.gone })
   if (!handle) return { outcome: 'not-found' }
   try {
-    const { cursor, reset } = await hub.starts.resolve(handle.stream, from)
+    const { cursor, reset } = await hub.starts.resolve(handle.stream, from, undefined, request)
     if (reset) return { outcome: 'reset', reset }
     const page = await readEventPage(database, handle.stream, { ...request, after: cursor })
     if (handle.stream.deleted) return { outcome: 'not-found' }

@@ -23,6 +23,7 @@ import type { Mode } from './mode.js'
 import { OpenStreams, type StreamHandle } from './open-streams.js'
 import { Pages } from './pages.js'
 import { endlessPermit, type Permit } from './permit.js'
+import type { Presence } from './presence.js'
 import type { Replica } from './replica.js'
 import { type Start, Starts } from './start.js'
 import { findStored, type ReadersReach } from './stored-stream.js'
@@ -125,10 +126,16 @@ export class Hub {
    * Whether the stream has ended and a client with this cursor has all of it. Reads the log, because this process may not know
    * the end or the last events yet, or the log may have lost them: then the client must not be turned away for good.
    */
-  async isAtItsEnd(workspace: string, name: string, stream: HubStream, cursor: Cursor): Promise<boolean> {
+  async isAtItsEnd(
+    workspace: string,
+    name: string,
+    stream: HubStream,
+    cursor: Cursor,
+    client: Presence = {},
+  ): Promise<boolean> {
     if (cursor.position < stream.head.position) return false
     if (!stream.closed && !stream.hasEnd) return false
-    const found = await findStored(this.#options.database, { workspace }, name)
+    const found = await findStored(this.#options.database, { workspace, gone: () => client.gone }, name)
     return found !== undefined && found.closedAt !== null && isAt(cursor, found.head)
   }
 

@@ -84,12 +84,12 @@ export class NextFrames {
   }
 
   async #read(cursor: Cursor, isWanted: () => boolean): Promise<readonly EventFrames[]> {
-    const latest = this.#latest && (await this.#pages.latest(this.#stream, cursor, this.#latest))
+    const latest = this.#latest && (await this.#pages.latest(this.#stream, cursor, this.#latest, isWanted))
     this.source = 'latest'
     if (latest) return latest
     this.#latest = undefined
     const filter = this.#filter
-    const filtered = this.#sparse && (await this.#pages.matching(this.#stream, cursor, filter))
+    const filtered = this.#sparse && (await this.#pages.matching(this.#stream, cursor, filter, isWanted))
     this.source = filtered ? 'filtered' : 'page'
     if (filtered) return filtered
     const page = await this.#pages.after(this.#stream, cursor, isWanted)

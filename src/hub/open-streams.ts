@@ -26,6 +26,9 @@ interface Opening {
   readonly found: Promise<HubStream | undefined>
   /** Resolves with `found`, or after UNWATCHED_MS. Never rejects. */
   readonly soon: Promise<unknown>
+  readonly abandoned: AbortController
+  /** The number of callers that wait for it. */
+  waiting: number
   stream: HubStream | undefined
 }
 
@@ -58,16 +61,13 @@ export class OpenStreams {
     const known = this.#openings.get(key)
     const opening = known ?? this.#begin(key, workspace, name)
     const waits = known && !known.stream
-    await opening.soon
-    // Others may wait for it too, and a client that has gone comes back.
-    const stream = opening.stream ?? (await this.#found(opening, reader))
+    const stream = await this.#found(key, opening, reader)
     // In slices: thousands that have waited for the look-up of another one would hold the event loop up for half a second.
-    if (waits) await this.#options.tailer.pacing.turn()
+    if (waits) await this.#options.tailer.pacing.turnToOpen()
     const now = this.#there(key, name, reader)
     if (now) return handleOf(now)
-    const { streams, gone } = reader
-    const { database } = this.#options
-    const standing = stream && (await standingOf(database, { workspace, streams, gone }, name, stream))
+    const within = { workspace, streams: reader.streams, gone: () => reader.gone }
+    const standing = stream && (await standingOf(this.#options.database, within, name, stream))
     if (standing !== 'there' && standing !== 'hidden') this.#forget(key, opening)
     // No poll asks about it any more, so its clients would wait for ever.
     if (standing === 'replaced' && stream?.deleted === false) stream.onDeleted()
@@ -92,9 +92,22 @@ export class OpenStreams {
     }
   }
 
-  /** What a long look-up finds. @throws the reason of `gone`. */
-  #found({ found }: Opening, { gone }: ReadersReach): Promise<HubStream | undefined> {
-    return gone ? untilAborted(found, gone) : found
+  /** @throws the reason of `gone`, if the look-up takes long. A look-up for which nobody waits any more leaves the line for the database. */
+  async #found(key: string, opening: Opening, reader: ReadersReach): Promise<HubStream | undefined> {
+    opening.waiting += 1
+    try {
+      await opening.soon
+      // Others may wait for it too, and a client that has gone comes back.
+      if (opening.stream) return opening.stream
+      const { gone } = reader
+      return await (gone ? untilAborted(opening.found, gone) : opening.found)
+    } finally {
+      opening.waiting -= 1
+      if (opening.waiting === 0 && !opening.stream) {
+        this.#forget(key, opening)
+        opening.abandoned.abort()
+      }
+    }
   }
 
   /** The stream, if it is open and the log need not be asked for this reader. */
@@ -104,9 +117,10 @@ export class OpenStreams {
   }
 
   #begin(key: string, workspace: string, name: string): Opening {
-    const found = this.#load(workspace, name)
+    const abandoned = new AbortController()
+    const found = this.#load(workspace, name, abandoned.signal)
     const soon = withinDeadline(found, UNWATCHED_MS).catch(() => undefined)
-    const opening: Opening = { found, soon, stream: undefined }
+    const opening: Opening = { found, soon, abandoned, waiting: 0, stream: undefined }
     this.#openings.set(key, opening)
     opening.found.then(
       stream => {
@@ -118,9 +132,11 @@ export class OpenStreams {
     return opening
   }
 
-  async #load(workspace: string, name: string): Promise<HubStream | undefined> {
+  async #load(workspace: string, name: string, abandoned: AbortSignal): Promise<HubStream | undefined> {
     const { database, tailer } = this.#options
-    const found = await openStored(database, { workspace }, name)
+    const found = await openStored(database, { workspace, gone: abandoned }, name)
+    // Another look-up may have begun meanwhile, and the tailer follows one object for each stream.
+    abandoned.throwIfAborted()
     if (!found) return undefined
     const stream = new HubStream({
       ...found,

@@ -53,3 +53,11 @@ export class PageFrames {
     return low
   }
 }
+
+const NOTHING = { anchor: undefined, events: [] }
+/** Stands for a filtered page with too many matches. */
+export const DENSE = new PageFrames(0 as Position, NOTHING)
+/** Stands for a page of the newest events of keys that cannot be found. */
+export const UNKNOWN = new PageFrames(0 as Position, NOTHING)
+/** Stands for a page that was not read, because nobody wanted it any more. */
+export const UNWANTED = new PageFrames(0 as Position, NOTHING)

@@ -10,7 +10,6 @@
  * was read, and a client gets from a page only what continues its own cursor by identity (I4).
  */
 import { LRUCache } from 'lru-cache'
-import limit from 'p-limit'
 import type { Database, Queryable } from '../database/pool.js'
 import { MAX_DATA_BYTES, type Position, type StreamId } from '../log/event.js'
 import type { EventFilter } from '../log/event-filter.js'
@@ -21,7 +20,8 @@ import type { EventFrames } from './event-frames.js'
 import type { HubStream } from './hub-stream.js'
 import { type LatestRange, latestKey, readLatestFrames } from './latest-frames.js'
 import { readMatchingFrames } from './matching-frames.js'
-import { PageFrames } from './page-frames.js'
+import { DENSE, PageFrames, UNKNOWN, UNWANTED } from './page-frames.js'
+import { always, ReadSlots } from './read-slots.js'
 import type { Replica } from './replica.js'
 import { SharedPayloads } from './shared-payloads.js'
 import { type IsWanted, SharedReads } from './shared-reads.js'
@@ -31,21 +31,10 @@ const PAGE_BYTES = 1024 * 1024
 /** A page of this size may have been cut by its bytes. Its size in memory counts the data twice. */
 const CUT_BYTES = 2 * (PAGE_BYTES - MAX_DATA_BYTES)
 const CACHE_BYTES = 32 * 1024 * 1024
-const READERS = 4
 /** Positions that a filtered page covers; reading them takes the database 3 to 10 ms. */
 const FILTERED_PAGE_POSITIONS = 8_192
 /** Events in a filtered page at most: one in eight. */
 const MAX_MATCHES = 1_024
-/** Fewer than READERS, so that clients with many different filters leave readers to all others. */
-const FILTERED_READERS = 2
-
-/** Stands for a filtered page with too many matches. */
-const DENSE = new PageFrames(0 as Position, { anchor: undefined, events: [] })
-/** Stands for a page of the newest events of keys that cannot be found. */
-const UNKNOWN = new PageFrames(0 as Position, { anchor: undefined, events: [] })
-/** Stands for a page that was not read, because nobody wanted it any more. */
-const UNWANTED = new PageFrames(0 as Position, { anchor: undefined, events: [] })
-const always: IsWanted = () => true
 
 /** The start of the aligned page with the events after a position. */
 const startOf = (position: Position) => (position - (position % PAGE_EVENTS)) as Position
@@ -56,8 +45,7 @@ type ReadOn = (server: Queryable) => Promise<PageFrames>
 export class Pages {
   readonly #database: Database
   readonly #replica: Replica | undefined
-  readonly #slots = limit(READERS)
-  readonly #filteredSlots = limit(FILTERED_READERS)
+  readonly slots = new ReadSlots()
   readonly #full = new LRUCache<string, PageFrames>({ maxSize: CACHE_BYTES, sizeCalculation: bytesOf })
   readonly #reads = new SharedReads()
   /** The payloads that were joined from the frames of pages. */
@@ -89,60 +77,61 @@ export class Pages {
     return fresh.frames
   }
 
-  /** The UUID of the event at a position; undefined if the shared page does not have it. */
-  async eventIdAt(stream: HubStream, position: Position): Promise<string | undefined> {
+  /** The UUID of the event at a position; undefined if the shared page does not have it, or if `isWanted` has become false. */
+  async eventIdAt(stream: HubStream, position: Position, isWanted = always): Promise<string | undefined> {
     const start = startOf((position - 1) as Position)
     const waits = this.#reads.isUnderWay(pageKey(stream, start))
-    const page = await this.#page(stream, start, always)
+    const page = await this.#page(stream, start, isWanted)
     // In slices: thousands that have waited for the read of another one would hold the event loop up.
-    if (waits) await stream.pacing.turn()
+    if (waits) await stream.pacing.turnToOpen()
     return page.eventIdAt(position)
   }
 
   /**
    * The matching events that continue the cursor, and the last event of the page, whether it matches or not: the cursor moves
-   * to it. Empty if some of the events that the page would cover are not stored, or the cursor belongs to another history.
+   * to it. Empty if some of the events that the page would cover are not stored, if the cursor belongs to another history, or if
+   * `isWanted` has become false.
    * @returns undefined near the head, and where more events match than a page holds: there the shared pages cost less.
    */
   async matching(
     stream: HubStream,
     cursor: Cursor,
     filter: EventFilter,
+    isWanted = always,
   ): Promise<readonly EventFrames[] | undefined> {
     const { position } = cursor
     const start = (position - (position % FILTERED_PAGE_POSITIONS)) as Position
     if (start + FILTERED_PAGE_POSITIONS > stream.head.position) return undefined
-    const aligned = await this.#filtered(stream, start, filter)
+    const aligned = await this.#filtered(stream, start, filter, isWanted)
     if (aligned === DENSE) return undefined
-    if (position === start || aligned.beyond(position).length > 0) return this.#from(aligned, stream, cursor)
+    if (position === start || aligned.beyond(position).length > 0)
+      return this.#from(aligned, stream, cursor, isWanted)
     // The page was cut by its bytes, or retention has removed its beginning.
-    const page = await this.#filtered(stream, position, filter)
-    return page === DENSE ? undefined : this.#from(page, stream, cursor)
+    const page = await this.#filtered(stream, position, filter, isWanted)
+    return page === DENSE ? undefined : this.#from(page, stream, cursor, isWanted)
   }
 
   /**
    * The newest event of each key that continues the cursor, and the end of the range if there are no more. Empty if the log no
-   * longer has the cursor.
+   * longer has the cursor, or if `isWanted` has become false.
    * @returns undefined if these events cannot be found; all events lead to the same state.
    */
   async latest(
     stream: HubStream,
     cursor: Cursor,
     range: LatestRange,
+    isWanted = always,
   ): Promise<readonly EventFrames[] | undefined> {
-    const read = () => readLatestFrames(this.#database, stream, cursor, range, PAGE_EVENTS, PAGE_BYTES)
+    const read = async () =>
+      (await readLatestFrames(this.#database, stream, cursor, range, PAGE_EVENTS, PAGE_BYTES)) ?? UNKNOWN
     const page = await this.#shared(
       `${keyOf(stream.id)}${latestKey(stream, cursor, range)}`,
-      async () => (await this.filtering(read)) ?? UNKNOWN,
+      async wanted => (await this.slots.filtering(read, wanted)) ?? UNWANTED,
       // It stays a correct page: later events of these keys come after the range.
       found => found.frames.length > 0,
+      isWanted,
     )
     return page === UNKNOWN ? undefined : continuing(page, cursor)
-  }
-
-  /** Runs a read that filters, when a reader is free for it. */
-  filtering<T>(read: () => Promise<T>): Promise<T> {
-    return this.#filteredSlots(() => this.#slots(read))
   }
 
   /** Empties the cache. */
@@ -160,7 +149,12 @@ export class Pages {
   }
 
   /** The part of a filtered page that continues the cursor. */
-  async #from(page: PageFrames, stream: HubStream, cursor: Cursor): Promise<readonly EventFrames[]> {
+  async #from(
+    page: PageFrames,
+    stream: HubStream,
+    cursor: Cursor,
+    isWanted: IsWanted,
+  ): Promise<readonly EventFrames[]> {
     const { position, eventId } = cursor
     const { last } = page
     if (!last) return []
@@ -168,7 +162,7 @@ export class Pages {
     // the page, they belong to one history.
     const both = () =>
       eventId === undefined ||
-      this.#slots(() => hasAll(this.#database, stream.id, [{ position, eventId }, last.event]))
+      this.slots.run(() => hasAll(this.#database, stream.id, [{ position, eventId }, last.event]), isWanted)
     return (page.has(cursor) ?? (await both())) ? page.beyond(position) : []
   }
 
@@ -191,15 +185,22 @@ export class Pages {
   }
 
   /** The filtered page from `after` to the end of the aligned page that contains it. */
-  #filtered(stream: HubStream, after: Position, filter: EventFilter): Promise<PageFrames> {
+  #filtered(
+    stream: HubStream,
+    after: Position,
+    filter: EventFilter,
+    isWanted: IsWanted,
+  ): Promise<PageFrames> {
     const end = (after - (after % FILTERED_PAGE_POSITIONS) + FILTERED_PAGE_POSITIONS) as Position
     const readOn = async (server: Queryable) =>
       (await readMatchingFrames(server, stream.id, after, end, filter, MAX_MATCHES, PAGE_BYTES)) ?? DENSE
     return this.#shared(
       `${keyOf(stream.id)}${stream.history}:${after}:${filter.key}`,
-      () => this.filtering(() => this.#readWhere(stream, after, end, readOn)),
+      async wanted =>
+        (await this.slots.filtering(() => this.#readWhere(stream, after, end, readOn), wanted)) ?? UNWANTED,
       // All events that it covers were stored.
       read => read.frames.length > 0 || read === DENSE,
+      isWanted,
     )
   }
 
@@ -208,22 +209,22 @@ export class Pages {
     key: string,
     read: (isWanted: IsWanted) => Promise<PageFrames>,
     keeps: (page: PageFrames) => boolean,
-    isWanted = always,
+    isWanted: IsWanted,
   ): Promise<PageFrames> {
     const known = this.#full.get(key) ?? this.#reads.join(key, isWanted)
     return known ?? this.#reads.begin(key, isWanted, read, page => keeps(page) && this.#full.set(key, page))
   }
 
-  #read(stream: HubStream, after: Position, isWanted: IsWanted): Promise<PageFrames> {
-    return this.#slots(async () => {
-      if (!isWanted()) return UNWANTED
+  async #read(stream: HubStream, after: Position, isWanted: IsWanted): Promise<PageFrames> {
+    const read = async () => {
       const { edition, id } = stream
       const page = await this.#readWhere(stream, after, (after + PAGE_EVENTS) as Position, async server => {
         return new PageFrames(after, await readPage(server, id, after, PAGE_EVENTS, PAGE_BYTES))
       })
       if (edition === stream.edition) stream.recall(page)
       return page
-    })
+    }
+    return (await this.slots.run(read, isWanted)) ?? UNWANTED
   }
 
   /** Reads a page up to `end` from the replica, or from the primary if the replica does not have all of it. */

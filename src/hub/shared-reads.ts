@@ -9,7 +9,7 @@ export type IsWanted = () => boolean
 
 interface Shared {
   readonly wanted: IsWanted[]
-  reading: Promise<PageFrames>
+  readonly reading: Promise<PageFrames>
 }
 
 export class SharedReads {
@@ -37,15 +37,20 @@ export class SharedReads {
     onRead: (page: PageFrames) => void,
   ): Promise<PageFrames> {
     const wanted = [isWanted]
-    const isKept = () => this.#underWay.get(key) === shared
-    const reading = read(() => wanted.some(each => each()))
+    const isKept = () => this.#underWay.get(key)?.wanted === wanted
+    const isStillWanted = () => {
+      const is = wanted.some(each => each())
+      // It will have no page, so nobody may join it any more.
+      if (!is && isKept()) this.#underWay.delete(key)
+      return is
+    }
+    const reading = read(isStillWanted)
       .then(page => {
         if (isKept()) onRead(page)
         return page
       })
       .finally(() => isKept() && this.#underWay.delete(key))
-    const shared = { wanted, reading }
-    this.#underWay.set(key, shared)
+    this.#underWay.set(key, { wanted, reading })
     return reading
   }
 

@@ -2,6 +2,7 @@
  * Where a subscription starts. An id that a client brings back is accepted only if the event at its position is the one that
  * the id names. Otherwise the client gets `reset` and continues at the head, so it never skips events without knowing (I4).
  */
+import { FairGate } from '../database/fair-gate.js'
 import type { Database } from '../database/pool.js'
 import type { Position } from '../log/event.js'
 import type { EventFilter } from '../log/event-filter.js'
@@ -16,6 +17,7 @@ import { type Cursor, cursorId, isAt } from './cursor.js'
 import type { HubStream } from './hub-stream.js'
 import type { LatestRange } from './latest-frames.js'
 import type { Pages } from './pages.js'
+import { hasGone, type Presence, throwIfGone } from './presence.js'
 import type { Discontinuity } from './tailed-stream.js'
 
 export type StartAt =
@@ -68,63 +70,84 @@ export function lossOf({ position, eventId }: Cursor, place: Place): Discontinui
   return (eventId ?? place.eventId) === place.eventId ? undefined : 'history-lost'
 }
 
+/** Reads of starts at a time, and one that the gate keeps free. */
+const TURNS = 5
+
 export class Starts {
+  readonly #turns = new FairGate(TURNS)
+
   constructor(
     readonly database: Database,
     readonly pages: Pages,
   ) {}
 
-  async resolve(stream: HubStream, start: StartAt, filter?: EventFilter): Promise<Start> {
+  /**
+   * @param client the one that waits for the start. Without it, nothing further is read.
+   * @throws {Problem} 503 `database-busy`; the reason of `client.gone`.
+   */
+  async resolve(
+    stream: HubStream,
+    start: StartAt,
+    filter?: EventFilter,
+    client: Presence = {},
+  ): Promise<Start> {
     switch (start.at) {
       case 'now':
         return { cursor: stream.head }
       case 'beginning':
-        return { cursor: (await this.bounds(stream)).base }
-      case 'time':
-        return {
-          cursor: (await readLastBefore(this.database, stream.id, start.time, stream.named)) ?? NOWHERE,
-        }
+        return { cursor: (await this.#boundsFor(client, stream)).base }
+      case 'time': {
+        const read = () => readLastBefore(this.database, stream.id, start.time, stream.named)
+        return { cursor: (await this.#inTurn(client, stream, read)) ?? NOWHERE }
+      }
       case 'latest':
-        return this.#latest(stream, start)
+        return this.#latest(client, stream, start)
       case 'newest':
-        return { cursor: await this.#newest(stream, start.count, filter) }
+        return { cursor: await this.#newest(client, stream, start.count, filter) }
       case 'after':
         return start.id === 'unknown'
-          ? resetAt(await this.bounds(stream), 'unknown-id')
-          : this.#after(stream, start.id)
+          ? resetAt(await this.#boundsFor(client, stream), 'unknown-id')
+          : this.#after(client, stream, start.id)
     }
   }
 
-  async #latest(stream: HubStream, { key, omitted }: Extract<StartAt, { at: 'latest' }>): Promise<Start> {
+  async #latest(
+    client: Presence,
+    stream: HubStream,
+    { key, omitted }: Extract<StartAt, { at: 'latest' }>,
+  ): Promise<Start> {
     const upTo = stream.head
-    const { base } = await this.bounds(stream)
-    await assertIndexed(this.database, stream.id, key, upTo.position - base.position)
+    const { base } = await this.#boundsFor(client, stream)
+    const look = () => assertIndexed(this.database, stream.id, key, upTo.position - base.position)
+    await this.#inTurn(client, stream, look)
     return { cursor: base, latest: { key, upTo, omitted } }
   }
 
-  async #newest(stream: HubStream, count: number, filter?: EventFilter): Promise<Cursor> {
-    const { base, head } = await this.bounds(stream)
+  async #newest(client: Presence, stream: HubStream, count: number, filter?: EventFilter): Promise<Cursor> {
+    const { base, head } = await this.#boundsFor(client, stream)
+    const read = (by: EventFilter) => () => readNthNewest(this.database, stream.id, count, by)
     const first = filter
-      ? await this.pages.filtering(() => readNthNewest(this.database, stream.id, count, filter))
+      ? await this.pages.slots.filtering(read(filter), () => !hasGone(client))
       : Math.max(base.position, head.position - count) + 1
+    throwIfGone(client)
     if (first === undefined || first > head.position) return head
     const position = Math.max(base.position, first - 1) as Position
     // Everything that this process keeps belongs to the history that ends with its head.
     const known = isAt(head, stream.head) ? stream.eventIdAt(position) : undefined
     if (known !== undefined) return { position, eventId: known }
-    const place = await this.place(stream, position)
+    const place = await this.#placeFor(client, stream, position)
     if (place.eventId !== undefined) return { position, eventId: place.eventId }
     // The event there was removed a moment ago, by retention or with a lost tail.
     return position < place.base.position ? place.base : place.head
   }
 
-  async #after(stream: HubStream, id: EventId): Promise<Start> {
+  async #after(client: Presence, stream: HubStream, id: EventId): Promise<Start> {
     const { position } = id
-    const known = stream.eventIdAt(position) ?? (await this.#inPages(stream, position))
+    const known = stream.eventIdAt(position) ?? (await this.#inPages(client, stream, position))
     if (known !== undefined && isIdOf(id, known)) return { cursor: { position, eventId: known } }
     // Only the log itself can refuse an id: this process's copy may belong to a lost history, or be behind the process that
     // gave the client the id.
-    const place = await this.place(stream, position)
+    const place = await this.#placeFor(client, stream, position)
     const { eventId } = place
     if (eventId !== undefined && known !== undefined && eventId !== known) stream.verify()
     if (eventId !== undefined && isIdOf(id, eventId)) return { cursor: { position, eventId } }
@@ -132,9 +155,24 @@ export class Starts {
     return resetAt(place, eventId === undefined && id.check === undefined ? 'unknown-id' : 'history-lost')
   }
 
-  async #inPages(stream: HubStream, position: Position): Promise<string | undefined> {
+  async #inPages(client: Presence, stream: HubStream, position: Position): Promise<string | undefined> {
     if (position === 0 || position >= stream.head.position) return undefined
-    return this.pages.eventIdAt(stream, position)
+    const found = await this.pages.eventIdAt(stream, position, () => !hasGone(client))
+    throwIfGone(client)
+    return found
+  }
+
+  #boundsFor(client: Presence, stream: HubStream): Promise<Bounds> {
+    return this.#inTurn(client, stream, () => this.bounds(stream))
+  }
+
+  #placeFor(client: Presence, stream: HubStream, position: Position): Promise<Place> {
+    return this.#inTurn(client, stream, () => this.place(stream, position))
+  }
+
+  /** Thousands of clients that come back may each need a read. Those of one workspace, and those that have gone, hold up no others (I5). */
+  #inTurn<T>(client: Presence, { named }: HubStream, read: () => Promise<T>): Promise<T> {
+    return this.#turns.run(named?.workspace ?? '', read, () => client.gone)
   }
 
   /** Why nothing continues a cursor; undefined if the log has it, so that the stream's copy of the log is wrong or behind. */

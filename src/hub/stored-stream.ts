@@ -1,14 +1,16 @@
 /** Looks up a stream by its name, for one workspace. Afterwards it is read by its number, for all its followers. */
+import { signalOf } from '../database/fair-gate.js'
 import type { Database } from '../database/pool.js'
 import { inWorkspace, type Reach } from '../database/workspace.js'
 import { FEED, type StreamId } from '../log/event.js'
 import { ensureStream, findStreamAndHead, noteUse, type StreamWithHead } from '../log/log.js'
+import type { Presence } from './presence.js'
 
 /** The streams that a reader may read, which the database compares; undefined: all. */
 export type GrantedStreams = Reach['streams']
 
 /** The limits of the reader for whom a stream is opened. */
-export type ReadersReach = Pick<Reach, 'streams' | 'gone'>
+export type ReadersReach = Pick<Reach, 'streams'> & Presence
 
 /** The stream as the log has it now; undefined if there is none. */
 export function findStored(
@@ -46,7 +48,7 @@ export async function standingOf(
     if (found?.id === id) return 'there'
     return within.streams && !found ? 'hidden' : 'replaced'
   } catch {
-    within.gone?.throwIfAborted()
+    signalOf(within.gone)?.throwIfAborted()
     // Without the database, the process serves its copy, and the gateway's own check of the grants alone decides.
     return 'there'
   }

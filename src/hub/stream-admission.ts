@@ -19,18 +19,15 @@ import type { DeliveryWindow } from './delivery-window.js'
 import type { Hub } from './hub.js'
 import type { StreamHandle } from './open-streams.js'
 import type { Permit } from './permit.js'
+import { hasGone, type Presence, throwIfGone } from './presence.js'
 import type { Opening, Reset, StartAt } from './start.js'
 import type { GrantedStreams } from './stored-stream.js'
 
-export interface StreamRequest {
+export interface StreamRequest extends Presence {
   readonly workspace: string
   readonly stream: string
   /** The streams that the client may read, which the database compares; default: all. */
   readonly streams?: GrantedStreams
-  /** Aborts when the client has gone; default: it stays. Not read before `hasGone`, unless something is waited for. */
-  readonly gone?: AbortSignal | undefined
-  /** Whether the client has gone. Default: whether `gone` has aborted. */
-  readonly hasGone?: boolean
   readonly encoding: Encoding
   readonly from: StartAt
   readonly filter?: EventFilter | undefined
@@ -151,9 +148,9 @@ async function followFrom(
   const { workspace, encoding, filter, maxFollowers = Number.POSITIVE_INFINITY } = request
   // It may have waited long for the stream, and what follows reads the log.
   throwIfGone(request)
-  const start = await hub.starts.resolve(handle.stream, before.from ?? request.from, filter)
+  const start = await hub.starts.resolve(handle.stream, before.from ?? request.from, filter, request)
   throwIfGone(request)
-  if (await hub.isAtItsEnd(workspace, request.stream, handle.stream, start.cursor)) {
+  if (await hub.isAtItsEnd(workspace, request.stream, handle.stream, start.cursor, request)) {
     return start.reset ? { outcome: 'reset', reset: start.reset } : { outcome: 'ended', at: start.cursor }
   }
   if (start.reset && encoding.endsAtReset) return { outcome: 'reset', reset: start.reset }
@@ -179,15 +176,6 @@ async function followFrom(
   })
   if (slot) slot.onWithdrawn = limit => subscription.refuse('limit', limit)
   return { outcome: 'following' }
-}
-
-function hasGone(request: StreamRequest): boolean {
-  return request.hasGone ?? request.gone?.aborted ?? false
-}
-
-/** @throws the reason of `gone`. */
-function throwIfGone(request: StreamRequest): void {
-  if (hasGone(request)) request.gone?.throwIfAborted()
 }
 
 /** A handle that releases the slot together with the stream. */

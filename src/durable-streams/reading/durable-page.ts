@@ -44,7 +44,7 @@ export async function readDurablePage(
   })
   if (!handle) return { outcome: 'not-found' }
   try {
-    const { cursor, reset } = await hub.starts.resolve(handle.stream, request.from)
+    const { cursor, reset } = await hub.starts.resolve(handle.stream, request.from, undefined, request)
     if (reset) return { outcome: 'reset', reset }
     return await readOn(database, handle.stream, cursor, request)
   } finally {
