@@ -6,12 +6,13 @@
  * while nobody answers, the stream lives for two minutes more.
  *
  * Bounded: the number of answers, of questions at a time (a few of them reserved for other workspaces), of waiting callers, and the
- * time that a caller waits.
+ * time that a caller waits and that an answer may take.
  */
 import { LRUCache } from 'lru-cache'
 import { FairGate } from '../../database/fair-gate.js'
 import { NamePatterns } from '../../log/name-patterns.js'
 import type { Logger } from '../../logging/logger.js'
+import { withinDeadline } from '../../process/deadline.js'
 import { PeriodicLoop } from '../../process/periodic-loop.js'
 import type { Principal } from '../principal.js'
 import {
@@ -26,6 +27,8 @@ const REMEMBERED = 50_000
 const MAX_AT_A_TIME = 32
 const MAX_WAITING = 20_000
 const PATIENCE_MS = 5_000
+/** An answer that takes longer counts as none: the function of an application may never give one, and its place would stay taken. */
+const ANSWER_MS = 5_000
 /** How long an open stream lives on an answer that has ended, while nobody answers. */
 const STALE_MS = 120_000
 /** An answer for an open stream is asked for again when this part of its time is over, at random up to all of it. */
@@ -36,6 +39,8 @@ export interface DecisionsOptions {
   readonly authorize: Authorize
   readonly logger: Logger
   readonly now?: () => number
+  /** Default 5 s; tests use less. */
+  readonly answerMs?: number
   /** The number of answers that are remembered beside those about open streams. */
   readonly remembered?: number
 }
@@ -158,13 +163,14 @@ export class Decisions {
   async #answer(question: Question): Promise<void> {
     if (this.#waiting >= MAX_WAITING) throw authorizationUnavailable()
     const { principal, action, stream, project } = question
+    const { answerMs = ANSWER_MS } = this.#options
     this.#waiting += 1
     try {
       await this.#gate.run(principal.workspace, async () => {
-        question.answered(
-          decisionIn(await this.#options.authorize(principal, action, stream, project)),
-          this.#now(),
-        )
+        const asked = this.#options.authorize(principal, action, stream, project)
+        const answer = await withinDeadline(Promise.resolve(asked), answerMs)
+        if (answer === undefined) throw new Error(`It has not answered within ${answerMs / 1_000} s.`)
+        question.answered(decisionIn(answer), this.#now())
       })
       this.#report(undefined)
     } catch (error) {

@@ -5,6 +5,7 @@ import type { Principal } from '../../../../src/auth/principal.js'
 import { createDatabase } from '../../../harness/database.js'
 import { openStream } from '../../../harness/event-stream.js'
 import { as, type Gateway, publish, startGateway } from '../../../harness/gateway.js'
+import { within } from '../../../harness/patience.js'
 import { startProcess } from '../../../harness/process.js'
 import { until } from '../../../harness/until.js'
 import { type Question, type Reply, say, startService, TOKEN } from './service.js'
@@ -126,6 +127,26 @@ t.test(
     t.ok(most <= 32, `${most} at a time`)
   },
 )
+
+t.test('a function that never answers keeps its place for a while only', async t => {
+  let answers = false
+  const decisions = new Decisions({
+    logger: { info() {}, error() {}, warn() {} } as never,
+    answerMs: 20,
+    authorize: () => (answers ? true : new Promise(() => {})),
+  })
+  t.teardown(() => decisions.close())
+  const principal = { id: 'ada', workspace: 'acme', role: 'viewer' } as Principal
+  const decide = (stream: string) => decisions.decide(principal, 'subscribe', stream)
+
+  // As many as are asked at a time.
+  const first = Array.from({ length: 40 }, (_, n) => decide(`s${n}`).catch(error => error.code))
+  const codes = await within(5_000, Promise.all(first), () => 'They have no answer.')
+
+  t.strictSame(new Set(codes), new Set(['authorization-unavailable']))
+  answers = true
+  t.ok((await decide('s0')).types.matchesAll)
+})
 
 t.test('an answer that has ended keeps what is open for two minutes, and lets nothing new in', async t => {
   let now = 0
