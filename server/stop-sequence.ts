@@ -34,9 +34,9 @@ export class StopSequence {
     this.#close = close
   }
 
-  /** The process serves: from now on its end is announced first. */
+  /** The process serves: from now on its end is announced first. It may have begun to end while it started. */
   serves(announcement: Announcement): void {
-    if (announcement.delayMs > 0) this.#announcement = announcement
+    if (announcement.delayMs > 0 && !this.#begun) this.#announcement = announcement
   }
 
   /** The first request to end. */
