@@ -52,8 +52,9 @@ export function transactional(
       await send('commit')
       return result
     } catch (error) {
-      // Without an SQLSTATE the server has not answered: no ROLLBACK, the connection is discarded.
-      if (sqlState(error) !== undefined) await send('rollback')
+      // The server has not answered: no ROLLBACK, the connection is discarded. Any other error without an SQLSTATE is one of this process,
+      // such as a number beyond 2^53, and the connection is used again.
+      if (sqlState(error) !== undefined || databaseFault(error) === undefined) await send('rollback')
       throw error
     }
   }

@@ -71,6 +71,24 @@ t.test('behind a pooler, a failed statement leaves its connection usable', async
   t.strictSame(await session(), before)
 })
 
+t.test(
+  'behind a pooler, a value that cannot be taken leaves no transaction open on its connection',
+  async t => {
+    const { url } = await createDatabase(t)
+    const pool = createPool(url, { max: 1, name: 'pooled', pooled: true, onError: t.fail })
+    t.teardown(() => pool.end())
+    const at = 'select pg_backend_pid() as pid, now() as began'
+    const { rows: before } = await pool.query(at)
+
+    await t.rejects(pool.query('select 9007199254740993 as n, now() as began'), RangeError)
+
+    const [{ rows: first }, { rows: second }] = [await pool.query(at), await pool.query(at)]
+    t.equal(first[0].pid, before[0].pid)
+    t.not(Number(first[0].began), Number(second[0].began), 'each statement has its own transaction')
+    await inTransaction(pool, client => client.query('select 1'), 'repeatable read, read only')
+  },
+)
+
 t.test('a transaction commits its work and returns the result', async t => {
   const { pool } = await createDatabase(t)
   await pool.query('create table numbers (n int)')
