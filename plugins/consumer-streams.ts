@@ -12,7 +12,7 @@ import { type ConsumerPageResult, ConsumerPages } from '../src/consumers/consume
 import type { Hold } from '../src/consumers/hold.js'
 import { consumerHeld } from '../src/consumers/hold-problem.js'
 import { pageText } from '../src/consumers/page-text.js'
-import { wasSent, whenClosed } from '../src/http/client-disconnect.js'
+import { disconnectSignal, wasSent, whenClosed } from '../src/http/client-disconnect.js'
 import { discontinuity } from '../src/hub/event-page.js'
 import { EventFilter } from '../src/log/event-filter.js'
 import type { EventId } from '../src/log/event-id.js'
@@ -77,7 +77,8 @@ async function follow(
   let hold: Hold | undefined
   const claim = async (consumer: Consumer) => {
     // The client proves by the epoch that it is the holder, whose stream has not been noticed to be gone.
-    hold = await app.holds.claim(consumer, principal.id, takeover || epoch === consumer.epoch)
+    const mayTakeOver = takeover || epoch === consumer.epoch
+    hold = await app.holds.claim(consumer, principal.id, mayTakeOver, disconnectSignal(reply.raw))
     if (!hold) throw consumerHeld()
     reply.header(EPOCH, hold.claim.epoch)
     return { frames: [], from: hold.start }

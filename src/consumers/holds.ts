@@ -66,13 +66,19 @@ export class Holds {
   /**
    * Claims a consumer for a client of this process.
    * @param takeover claims it also if another client holds it.
+   * @param gone aborts when the client has gone: it then claims nothing any more, which its next request may have by then.
    * @returns undefined if another client holds it. Else the caller must open a subscription with this window, or call `onClosed`.
    */
-  async claim({ id, workspace }: Consumer, holder: string, takeover: boolean): Promise<Hold | undefined> {
+  async claim(
+    { id, workspace }: Consumer,
+    holder: string,
+    takeover: boolean,
+    gone?: AbortSignal,
+  ): Promise<Hold | undefined> {
     const { database, node } = this.#options
     const leaseUntil = performance.now() + LEASE_MS
     const claiming = { kind: 'pull', node, holder, ids: [id], leaseMs: LEASE_MS, takeover } as const
-    const [consumer] = await gateOf(database).run(workspace, () => claimConsumers(database, claiming))
+    const [consumer] = await gateOf(database).run(workspace, () => claimConsumers(database, claiming), gone)
     const open = this.#open.get(id)
     // Two claims of this process may be answered in another order than they were made.
     if (!consumer || (open && open.claim.epoch > consumer.epoch)) return undefined

@@ -22,20 +22,23 @@ export class JobTurns {
   /**
    * Turns errors of the database into Problems.
    * @param eventsOf the events that the work has stored.
+   * @param gone ends the wait for the turn: nobody wants the result.
    */
   async run<T>(
     { workspace }: Author,
     work: (on: Database) => Promise<T>,
     eventsOf: (done: T) => readonly Traced[] = () => [],
+    gone?: AbortSignal,
   ): Promise<T> {
     const { database, tracing } = this.#options
     try {
-      return await gateOf(database).run(workspace, async () => {
+      const inTurn = async () => {
         const startedAt = performance.now()
         const done = await work(database)
         tracing?.step('append', eventsOf(done), startedAt)
         return done
-      })
+      }
+      return await gateOf(database).run(workspace, inTurn, gone)
     } catch (error) {
       throw problemOf(error)
     }
@@ -45,7 +48,8 @@ export class JobTurns {
   async change<T extends Changed | undefined>(
     author: Author,
     work: (on: Database) => Promise<T>,
+    gone?: AbortSignal,
   ): Promise<T> {
-    return this.run(author, work, changed => changed?.streams.map(() => changed) ?? [])
+    return this.run(author, work, changed => changed?.streams.map(() => changed) ?? [], gone)
   }
 }

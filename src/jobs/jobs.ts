@@ -109,13 +109,14 @@ export class Jobs {
    * Takes the first matching job out of the queue, with all of its payload, or waits `wait_ms` for one; undefined if there was
    * none.
    * @param signal aborts when the caller has disconnected; a job that it had just been given returns to the queue.
+   * @throws the reason of `signal`, if it aborts while the claim waits for its turn.
    */
   async claim(author: Caller, claim: GrantedClaim, signal: AbortSignal): Promise<ClaimedJob | undefined> {
     const { lease_ms = DEFAULT_LEASE_MS, wait_ms = 0, projects, kinds, granted, decided } = claim
     const owned = { workspace: author.workspace, caller: decided && author.id }
     const filter = { ...owned, projects, kinds, ...grantedJobs(granted) }
     const take = (one: GrantedClaim) =>
-      this.#turns.change(author, on => rows.claimJob(on, author, one, lease_ms))
+      this.#turns.change(author, on => rows.claimJob(on, author, one, lease_ms), signal)
     const look = async () => {
       const changed = await claimDecided(this.#options.database, filter, claim, take)
       if (changed) this.#options.onCommitted(changed.streams)

@@ -88,10 +88,7 @@ export class WaitingClaims {
     }
   }
 
-  /**
-   * Only the first of the claims that want the same jobs looks at once. If it finds a job, there may be another for the
-   * next claim.
-   */
+  /** Only the first of the claims that want the same jobs looks at once. Unless it finds none, the others look after it. */
   async #first<T>(
     key: string,
     workspace: string,
@@ -99,12 +96,14 @@ export class WaitingClaims {
   ): Promise<T | undefined> {
     if (this.#groups.has(key) || this.#firsts.has(key)) return undefined
     this.#firsts.add(key)
+    let isEmpty = false
     try {
       const found = await look()
-      if (found !== undefined && this.#groups.has(key)) this.#stir(workspace)
+      isEmpty = found === undefined
       return found
     } finally {
       this.#firsts.delete(key)
+      if (!isEmpty && this.#groups.has(key)) this.#stir(workspace)
     }
   }
 

@@ -11,6 +11,7 @@ import { sse } from '../../../src/sse/encoding.js'
 import { openStream } from '../../harness/event-stream.js'
 import { silent } from '../../harness/hub.js'
 import { serveSinks } from '../../harness/sinks.js'
+import { holdTurns } from '../../harness/turns.js'
 import { until } from '../../harness/until.js'
 import { NODE, startStore } from './rows.js'
 
@@ -44,6 +45,27 @@ t.test('a client that has gone while its stream was looked up takes no consumer 
 
   t.equal((await readConsumer(database, id))?.epoch, held.epoch)
 })
+
+t.test(
+  'a client that has gone while its claim waited for its turn takes no consumer from its holder',
+  async t => {
+    const { pool: database, create, claim } = await startStore(t)
+    const holds = new Holds({ database, node: NODE, logger: silent, signals: new ConsumerSignals() })
+    const consumer = await create()
+    const held = await claim(consumer.id)
+    const client = new AbortController()
+    const { free, works } = holdTurns(database)
+
+    const claiming = holds.claim(consumer, 'eve', true, client.signal).catch(why => why)
+    client.abort('gone')
+    free()
+    await works
+
+    t.equal(await claiming, 'gone')
+    t.equal((await readConsumer(database, consumer.id))?.epoch, held?.epoch)
+    await holds.close()
+  },
+)
 
 t.test('a holder that loses its consumer before its stream is open gets the reason', async t => {
   const { holds, consumer, window, open } = await startOpening(t)

@@ -1,5 +1,6 @@
 /** Claims that wait: what they cost those that do not. */
 import t from 'tap'
+import { holdTurns } from '../../harness/turns.js'
 import { until } from '../../harness/until.js'
 import { type JobsService, startJobs } from './service.js'
 
@@ -75,6 +76,49 @@ t.test('waiting claims get an answer when the queue cannot be read', async t => 
   await service.pool.query('alter table sluice.jobs rename to gone')
 
   for (const { status } of await Promise.all(waiting)) t.equal(status, 503)
+})
+
+t.test('a claim whose runner has gone while it waited for its turn takes no job', async t => {
+  const service = await startJobs(t)
+  const { jobs, database } = service.gateways[0].app
+  const { id } = await service.create()
+  const runner = { workspace: 'acme', id: 'r', role: 'runner' } as const
+  const { free, works } = holdTurns(database)
+  const left = new AbortController()
+
+  const claims = [0, 1_000].map(wait_ms =>
+    jobs.claim(runner, { runner: 'r', wait_ms, granted: undefined, decided: undefined }, left.signal),
+  )
+  left.abort(new Error('It has gone.'))
+  const outcomes = Promise.allSettled(claims)
+  free()
+  await works
+
+  t.match(await outcomes, [{ reason: left.signal.reason }, { reason: left.signal.reason }])
+  t.strictSame(
+    (await service.stream(id)).map(({ type }) => type),
+    ['job.created'],
+  )
+})
+
+t.test('a claim that came after one whose runner has gone looks at once', async t => {
+  const service = await startJobs(t)
+  const [{ app }] = service.gateways
+  const { jobs, database } = app
+  const runner = { workspace: 'acme', id: 'r', role: 'runner' } as const
+  const claim = { runner: 'r', wait_ms: 30_000, granted: undefined, decided: undefined }
+  const { id } = await service.create()
+  const { free, works } = holdTurns(database)
+  const left = new AbortController()
+
+  const first = jobs.claim(runner, claim, left.signal)
+  const second = jobs.claim(runner, claim, new AbortController().signal)
+  left.abort(new Error('It has gone.'))
+  free()
+  await works
+
+  await t.rejects(first, left.signal.reason)
+  t.equal((await second)?.id, id)
 })
 
 /** Counts the statements of a gateway by their names. */

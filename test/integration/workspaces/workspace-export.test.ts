@@ -2,9 +2,11 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import t, { type Test } from 'tap'
 import { exportWorkspace } from '../../../src/workspaces/workspace-export.js'
+import { workspaceExportStream } from '../../../src/workspaces/workspace-export-stream.js'
 import { createDatabase } from '../../harness/database.js'
 import { as, type Gateway, publish, startGateway } from '../../harness/gateway.js'
 import { countReads } from '../../harness/reads.js'
+import { holdTurns } from '../../harness/turns.js'
 import { until } from '../../harness/until.js'
 import { seed } from '../database/workspace-rows.js'
 
@@ -29,6 +31,26 @@ const KINDS = [
   'end',
 ]
 const BIG = 'x'.repeat(200_000)
+
+t.test('an export whose client has gone while it waited for its turn is over at once', async t => {
+  const { pool } = await createDatabase(t)
+  const { free, works } = holdTurns(pool)
+  let ended = false
+
+  const lines = workspaceExportStream(pool, { workspace: 'acme' }, () => {
+    ended = true
+  })
+  lines.destroy()
+  let late = false
+  works.catch(() => {
+    late = true
+  })
+  await until('it has ended', () => ended)
+
+  t.notOk(late, 'those that have waited as long are not refused yet')
+  free()
+  await works
+})
 
 t.test('an export has all of the workspace, nothing of another, and no secrets', async t => {
   const gateway = await startGateway(t)
