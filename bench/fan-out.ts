@@ -19,6 +19,7 @@ const CELLS: readonly Measured[] = [
   { clients: 100, rate: 2_000, short: true },
   { clients: 2_000, rate: 1 },
   { clients: 2_000, rate: 20, short: true },
+  { clients: 2_000, rate: 40 },
   { clients: 2_000, rate: 200, short: true },
   { clients: 2_000, rate: 2_000 },
   { clients: 10_000, rate: 1 },
