@@ -2871,6 +2871,7 @@ CREATE OR REPLACE FUNCTION sluice.check_expression(target regclass, expression t
 AS $function$
 declare
   parsed refcursor;
+  attempt text;
   as_boolean text := format(case kind when 'condition' then E'(%s\n)' else E'((%s\n)::text is null)' end, expression);
   creation text := format('create trigger sluice_watch_0_check after update on %s for each row when ', target);
 begin
@@ -2880,20 +2881,26 @@ begin
   -- The rows are records, as in the triggers.
   open parsed for execute format('select %1$s from (select (null::%2$s).*) new, (select (null::%2$s).*) old', as_boolean, target);
   close parsed;
-  begin
-    execute creation || format(E'(%s\n)', expression) || ' execute function sluice.describe_row()';
-    execute format('drop trigger sluice_watch_0_check on %s', target);
-  exception
-    -- The type is looked at last, and a stream is not boolean.
-    when datatype_mismatch then
-      if kind = 'condition' then
-        raise;
-      end if;
-  end;
-  execute creation || as_boolean || ' execute function sluice.describe_row()';
-  execute format('drop trigger sluice_watch_0_check on %s', target);
+  -- Each attempt is undone, which gives back its lock of the table too.
+  foreach attempt in array array[format(E'(%s\n)', expression), as_boolean] loop
+    begin
+      execute creation || attempt || ' execute function sluice.describe_row()';
+      raise sqlstate 'SL999';
+    exception
+      when sqlstate 'SL999' then null;
+      -- The type is looked at last, and a stream is not boolean.
+      when datatype_mismatch then
+        if kind = 'condition' then
+          raise;
+        end if;
+    end;
+  end loop;
 exception
   when others then
+    -- A lock that was not given, a deadlock, a read-only transaction: no fault of the expression.
+    if left(sqlstate, 2) in ('25', '40', '53', '55', '57', '58') then
+      raise;
+    end if;
     perform sluice.refuse_watch(
       format('%L is not %s (%s)', left(expression, 200), case kind when 'condition' then 'a condition' else 'a stream, nor an expression of the row' end, sqlerrm),
       case kind
@@ -4439,6 +4446,7 @@ CREATE OR REPLACE FUNCTION sluice.describe_emptying()
  SET enable_nestloop TO 'on'
  SET row_security TO 'on'
  SET quote_all_identifiers TO 'off'
+ SET standard_conforming_strings TO 'on'
  SET "TimeZone" TO 'UTC'
  SET "DateStyle" TO 'ISO, MDY'
  SET "IntervalStyle" TO 'postgres'
@@ -4448,14 +4456,21 @@ CREATE OR REPLACE FUNCTION sluice.describe_emptying()
  SET array_nulls TO 'on'
 AS $function$
 declare
-  -- Arguments: the options of sluice.watch; a statement that returns all pairs (workspace, stream) of the table's rows, or
-  -- '' if all rows have the same.
+  -- Arguments: the options of sluice.watch; '' if all rows have the same workspace and stream.
   options json := tg_argv[0];
   workspaces text[] := array[options ->> 'workspace'];
   streams text[] := array[options ->> 'stream'];
 begin
   if tg_argv[1] <> '' then
-    execute tg_argv[1] into workspaces, streams;
+    -- With the name that the table has now.
+    execute format(
+      'select array_agg(t.workspace), array_agg(t.stream) '
+      'from (select distinct %s as workspace, %s as stream from %s new) t where t.workspace is not null and t.stream is not null',
+      coalesce(quote_literal(options ->> 'workspace'), format('new.%I::text', options ->> 'workspace_column')),
+      coalesce(quote_literal(options ->> 'stream'), case when options ->> 'stream_column' is not null then format('new.%I::text', options ->> 'stream_column') end,
+        format(E'(%s\n)::text', options ->> 'stream_expression')),
+      tg_relid::regclass)
+    into workspaces, streams;
   end if;
   perform set_config('sluice.change', array(
     select unnest(array[t.workspace, t.stream, 'truncated', '{}', null])
@@ -4517,13 +4532,14 @@ begin
     where a.attrelid = tg_relid and a.attnum > 0 and not a.attisdropped;
   end if;
   if tg_argv[1] <> '' or completion is not null then
+    -- A row of nulls, without the name of its type: a writer through a view may have no right on the table's schema.
     if tg_op = 'INSERT' then
-      execute format('select null::%s as "row"', tg_relid::regclass) into old_row;
+      execute 'select case when false then $1 end as "row"' into old_row using new;
     else
       execute coalesce(completion, 'select $1 as "row"') into old_row using old;
     end if;
     if tg_op = 'DELETE' then
-      execute format('select null::%s as "row"', tg_relid::regclass) into new_row;
+      execute 'select case when false then $1 end as "row"' into new_row using old;
     else
       execute coalesce(completion, 'select $1 as "row"') into new_row using new;
     end if;
@@ -5785,8 +5801,10 @@ declare
   condition text := coalesce(options ->> 'condition', 'true');
   stream text := case when options ->> 'stream_expression' is null then '''''' else format(
     E'coalesce(''='' || translate(left((%s\n)::text, 200), E''|\\n'', ''  ''), '''')', options ->> 'stream_expression') end;
-  none text := format('(select (null::%s).*)', tg_relid::regclass);
-  new_row text := format('(select row_number() over () - 1 as place, row(t.*)::%s as "row" from new_rows t)', tg_relid::regclass);
+  -- Nothing names the type of the rows: a writer through a view may have no right on the table's schema. And no column is named
+  -- like the alias, which would stand for it.
+  none text := format('(select t.* from (select) one left join %s t on false)', case tg_op when 'DELETE' then 'old_rows' else 'new_rows' end);
+  new_row constant text := '(select row_number() over () - 1 as place, "sluice row" as "row" from (select t.* from new_rows t) "sluice row")';
   old_row text := replace(new_row, ' new_rows ', ' old_rows ');
   is_one boolean;
   judged text[];
@@ -5809,8 +5827,8 @@ begin
     execute format(
       E'select array_agg(b.lines order by b.part) from ('
       'select c.place / 256 as part, string_agg(c.line, E''\n'' order by c.place) as lines from ('
-      'select place, case when (%s\n) then ''1|'' || %s || ''|'' || %s else ''0'' end as line from %s'
-      ') c group by c.place / 256) b', condition,
+      'select %s.place, case when (%s\n) then ''1|'' || %s || ''|'' || %s else ''0'' end as line from %s'
+      ') c group by c.place / 256) b', case tg_op when 'DELETE' then 'o' else 'n' end, condition,
       case tg_op when 'DELETE' then '''''' else stream end,
       case tg_op when 'INSERT' then '''''' else format('(select %s from (select (o."row").*) new)', stream) end,
       case tg_op
@@ -7094,6 +7112,8 @@ declare
   special boolean;
   deep boolean;
   legible boolean;
+  -- Whether a row may have values that are stored out of line.
+  long boolean;
   -- At most 2.
   amount int;
   -- Of a single row.
@@ -7166,7 +7186,7 @@ begin
             order by r.place
           ),
           r.place / 256 = 0, turn
-        from (select row_number() over () - 1 as place, row_to_json(t) as data from new_rows t) r
+        from (select row_number() over () - 1 as place, row_to_json(t.*) as data from new_rows t) r
         group by r.place / 256 order by r.place / 256;
       when 'DELETE' then
         insert into sluice.pending (workspace, stream, type, batch, leads, turn)
@@ -7176,7 +7196,7 @@ begin
             order by r.place
           ),
           r.place / 256 = 0, turn
-        from (select row_number() over () - 1 as place, row_to_json(t) as data from old_rows t) r
+        from (select row_number() over () - 1 as place, row_to_json(t.*) as data from old_rows t) r
         group by r.place / 256 order by r.place / 256;
       else
         insert into sluice.pending (workspace, stream, type, batch, leads, turn)
@@ -7188,8 +7208,8 @@ begin
             end order by place
           ),
           row_number() over (order by place / 256) = 1, turn
-        from (select row_number() over () - 1 as place, row_to_json(t) as data from new_rows t) n
-        join (select row_number() over () - 1 as place, row_to_json(t) as data from old_rows t) o using (place)
+        from (select row_number() over () - 1 as place, row_to_json(t.*) as data from new_rows t) n
+        join (select row_number() over () - 1 as place, row_to_json(t.*) as data from old_rows t) o using (place)
         where n.data::text <> o.data::text
         group by place / 256 order by place / 256;
     end case;
@@ -7206,8 +7226,13 @@ begin
     select count(*) into amount from (select from new_rows limit 2) r;
   end if;
 
+  -- For some columns of a row with long values, JSON of the whole row would cost more than a statement.
+  if options ->> 'columns' is not null then
+    select pg_relation_size(c.reltoastrelid) > 0 into long from pg_class c where c.oid = tg_relid and c.reltoastrelid <> 0;
+  end if;
+
   -- A single row needs no statement of its own.
-  if amount = 1 and legible and not special and not off then
+  if amount = 1 and legible and not special and not off and not coalesce(long, false) then
     if judged then
       if not coalesce(starts_with(judgements[1], '1'), false) then
         return null;
@@ -7216,13 +7241,13 @@ begin
       old_stream := case when expressed then substr(nullif(split_part(judgements[1], '|', 3), ''), 2) end;
     end if;
     if tg_op <> 'DELETE' then
-      select row_to_json(t) into new_json from new_rows t;
+      select row_to_json(t.*) into new_json from new_rows t;
       new_row := array[
         coalesce(the_workspace, new_json ->> workspace_column), coalesce(the_stream, new_json ->> stream_column, new_stream)
       ];
     end if;
     if tg_op <> 'INSERT' then
-      select row_to_json(t) into old_json from old_rows t;
+      select row_to_json(t.*) into old_json from old_rows t;
       old_row := array[
         coalesce(the_workspace, old_json ->> workspace_column), coalesce(the_stream, old_json ->> stream_column, old_stream)
       ];
@@ -8347,10 +8372,12 @@ begin
   if computes then
     source := format('(select t.*, %s::oid as tableoid from %s t)', relation, source);
   end if;
+  -- The expression of a virtual column does not qualify the columns that it uses, so nothing else here is named like a column.
   return format(
-    '(select row_number() over () - 1 as place, %s as workspace, %s as stream, row_to_json(c) as data '
-    'from %s r cross join lateral (select %s) c)',
-    coalesce(workspaces, 'null::text'), coalesce(streams, 'null::text'), source, shown);
+    '(select row_number() over () - 1 as place, w."sluice workspace" as workspace, w."sluice stream" as stream, '
+    'row_to_json(c.*) as data from %s r cross join lateral (select %s as "sluice workspace", %s as "sluice stream") w '
+    'cross join lateral (select %s) c)',
+    source, coalesce(workspaces, 'null::text'), coalesce(streams, 'null::text'), shown);
 end
 $function$;
 comment on function sluice.rendered_rows is
@@ -9079,9 +9106,14 @@ begin
       when sqlstate 'SL002' then
         get stacked diagnostics fault = message_text, detail = pg_exception_detail, hint = pg_exception_hint;
         -- Names the row by the columns of its primary key that events contain.
-        select string_agg(format('%s = %s', a.attname, left(data::json ->> a.attname::text, 200)), ', ' order by a.attnum) into key
-        from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
-        where i.indrelid = watched and i.indisprimary;
+        begin
+          select string_agg(format('%s = %s', a.attname, left(data::json ->> a.attname::text, 200)), ', ' order by a.attnum) into key
+          from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
+          where i.indrelid = watched and i.indisprimary;
+        exception
+          -- JSON with \u0000.
+          when data_exception then null;
+        end;
         raise exception using
           errcode = 'SL002', message = fault, detail = concat_ws(' ', detail, 'The row has ' || key || '.'), hint = hint;
     end;
