@@ -2351,6 +2351,7 @@ CREATE OR REPLACE FUNCTION sluice.backfill(target regclass, "as" text DEFAULT 'b
  SET bytea_output TO 'hex'
  SET extra_float_digits TO '1'
  SET lc_monetary TO 'C'
+ SET array_nulls TO 'on'
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
@@ -2437,8 +2438,8 @@ begin
   if final is null then
     execute format('select array[%s] from %s order by %s limit 1', key.as_text, source, key.descending) into final;
   end if;
-  beyond := case when progress.reached is null then 'true' else format('(%s) > (%s)', key.columns, key.reached) end;
-  up_to := format('(%s) <= (%s)', key.columns, key.last);
+  beyond := case when progress.reached is null then 'true' else key.reached end;
+  up_to := key.last;
 
   if final is not null then
     loop
@@ -2532,13 +2533,19 @@ CREATE OR REPLACE FUNCTION sluice.backfill_key(target regclass, OUT columns text
  SET enable_nestloop TO 'on'
  SET row_security TO 'on'
 AS $function$
+declare
+  key record;
+  same_as_reached text := '';
+  same_as_last text := '';
 begin
-  select string_agg(format('new.%I', a.attname), ', ' order by k.place),
-    string_agg(format('new.%I desc', a.attname), ', ' order by k.place),
-    string_agg(format('new.%I::text', a.attname), ', ' order by k.place),
-    string_agg(format('($1)[%s]::%s', k.place, format_type(a.atttypid, a.atttypmod)), ', ' order by k.place),
-    string_agg(format('($2)[%s]::%s', k.place, format_type(a.atttypid, a.atttypmod)), ', ' order by k.place)
-  into columns, descending, as_text, reached, last
+  select array_agg(format('new.%I', a.attname) order by k.place) as names,
+    array_agg(format('($1)[%s]::%s', k.place, format_type(a.atttypid, a.atttypmod)) order by k.place) as reached,
+    array_agg(format('($2)[%s]::%s', k.place, format_type(a.atttypid, a.atttypmod)) order by k.place) as last,
+    array_agg(coalesce(o.less, '<') order by k.place) as less,
+    array_agg(coalesce(o.same, '=') order by k.place) as same,
+    array_agg(coalesce(o.more, '>') order by k.place) as more,
+    bool_or(o.more is not null) as own
+  into key
   from (
     select i.indkey::smallint[] as numbers from pg_index i
     where i.indrelid = target and i.indisunique and i.indisvalid and i.indimmediate and i.indpred is null and i.indexprs is null
@@ -2548,13 +2555,49 @@ begin
     order by i.indisprimary desc, i.indexrelid limit 1
   ) i
   cross join lateral unnest(i.numbers) with ordinality as k (number, place)
-  join pg_attribute a on a.attrelid = target and a.attnum = k.number;
+  join pg_attribute a on a.attrelid = target and a.attnum = k.number
+  -- The operators by which ORDER BY sorts, if they are not in pg_catalog.
+  left join lateral (
+    with recursive bases as (
+      select a.atttypid as id
+      union all
+      select t.typbasetype from bases b join pg_type t on t.oid = b.id where t.typbasetype <> 0
+    )
+    select max(format('operator(%I.%s)', n.nspname, p.oprname)) filter (where m.amopstrategy = 1) as less,
+      max(format('operator(%I.%s)', n.nspname, p.oprname)) filter (where m.amopstrategy = 3) as same,
+      max(format('operator(%I.%s)', n.nspname, p.oprname)) filter (where m.amopstrategy = 5) as more
+    from bases b
+    join pg_opclass c on c.opcintype = b.id and c.opcdefault
+    join pg_am on pg_am.oid = c.opcmethod and pg_am.amname = 'btree'
+    join pg_amop m on m.amopfamily = c.opcfamily and m.amoplefttype = c.opcintype and m.amoprighttype = c.opcintype
+    join pg_operator p on p.oid = m.amopopr
+    join pg_namespace n on n.oid = p.oprnamespace
+    where n.nspname <> 'pg_catalog'
+  ) o on true;
+
+  columns := array_to_string(key.names, ', ');
+  descending := array_to_string(key.names, ' desc, ') || ' desc';
+  as_text := array_to_string(key.names, '::text, ') || '::text';
+  if key.own is not true then
+    reached := format('(%s) > (%s)', columns, array_to_string(key.reached, ', '));
+    last := format('(%s) <= (%s)', columns, array_to_string(key.last, ', '));
+    return;
+  end if;
+  -- A comparison of rows looks up one operator by name for all columns.
+  for i in 1 .. cardinality(key.names) loop
+    reached := concat_ws(' or ', reached, same_as_reached || format('%s %s %s', key.names[i], key.more[i], key.reached[i]));
+    last := concat_ws(' or ', last, same_as_last || format('%s %s %s', key.names[i], key.less[i], key.last[i]));
+    same_as_reached := same_as_reached || format('%s %s %s and ', key.names[i], key.same[i], key.reached[i]);
+    same_as_last := same_as_last || format('%s %s %s and ', key.names[i], key.same[i], key.last[i]);
+  end loop;
+  reached := format('(%s)', reached);
+  last := format('(%s or %strue)', last, same_as_last);
 end
 $function$;
 comment on function sluice.backfill_key is
   'Internal. The columns of a table''s primary key, or of another unique key without nulls, as parts of a '
-  'statement: as a list, in descending order, as texts; and the values of two keys that are the parameters $1 and '
-  '$2, each a text[]. Null without a key.';
+  'statement: as a list, in descending order, as texts; and the conditions that a row is beyond the key $1, and '
+  'not beyond the key $2, each a text[]. Null without a key.';
 
 CREATE OR REPLACE FUNCTION sluice.backfill_progress(target regclass, run text)
  RETURNS TABLE(reached text[], last text[], rows bigint, ended_at timestamp with time zone)
