@@ -1503,6 +1503,7 @@ begin
   perform sluice.check_names(append.workspace, append.stream, system => true);
   perform sluice.check_type(append.type, system => append.workspace = '$system');
   perform sluice.check_data(append.data);
+  perform sluice.check_actor(append.actor);
   if append.way <> all (array['http', 'engine', 'item', 'job', 'runner', 'sql', 'watch', 'backfill', 'system']) then
     raise exception using
       errcode = 'SL002',
@@ -2652,6 +2653,41 @@ $function$;
 comment on function sluice.beat is
   'Internal. The heartbeat of versions before sluice.heartbeat.';
 
+CREATE OR REPLACE FUNCTION sluice.begin_applied(relation oid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+declare
+  tried text := coalesce(current_setting('sluice.applied', true), '');
+begin
+  if strpos(tried, format(' %s ', relation)) > 0 then
+    return;
+  end if;
+  begin
+    insert into sluice.pending (workspace, stream, type, data) values ('-', '-', '-', '{}');
+    raise sqlstate 'SL999';
+  exception
+    when sqlstate 'SL999' then
+      perform set_config('sluice.applied', format('%s %s ', tried, relation), true);
+    when insufficient_privilege then
+      set constraints sluice.append_at_commit immediate;
+    -- Stored at once already, where no stream has this name.
+    when check_violation then null;
+  end;
+end
+$function$;
+comment on function sluice.begin_applied is
+  'Internal. Postgres refuses to defer a trigger while a worker of logical replication acts as the owner of a '
+  'table whom it does not trust. Then the events of the transaction are stored at once. Tried once in a '
+  'transaction for each table.';
+
 CREATE OR REPLACE FUNCTION sluice.begin_changes()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -2780,6 +2816,25 @@ end
 $function$;
 comment on function sluice.changed_options is
   'Internal. The options after the changes, of which null removes one; null when none is left.';
+
+CREATE OR REPLACE FUNCTION sluice.check_actor(actor text)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if octet_length(actor) > 1024 then
+    raise exception using
+      errcode = 'SL002',
+      message = format('invalid event: the actor is %s bytes', octet_length(actor)),
+      detail = 'An actor has at most 1024 bytes.',
+      hint = 'Pass the id of who caused the event.';
+  end if;
+end
+$function$;
+comment on function sluice.check_actor is
+  'Internal. Raises SL002 for an actor that an event has no room for.';
 
 CREATE OR REPLACE FUNCTION sluice.check_attempt(job sluice.jobs, attempt integer, holder text DEFAULT NULL::text)
  RETURNS void
@@ -4815,6 +4870,7 @@ begin
   perform sluice.check_names(enqueue.workspace, enqueue.stream, watched => enqueue.watched);
   perform sluice.check_type(enqueue.type);
   perform sluice.check_data(enqueue.data, enqueue.watched);
+  perform sluice.check_actor(enqueue.actor);
   -- Fails early if the refusal can be seen already. What changes until COMMIT is checked there.
   select s.id into stream_id from sluice.streams s where s.workspace = enqueue.workspace and s.name = enqueue.stream;
   if found then
@@ -7500,6 +7556,9 @@ declare
   changes text[] := nullif(current_setting('sluice.change', true), '')::text[];
   reason text;
 begin
+  if cardinality(changes) > 0 and current_setting('session_replication_role') = 'replica' and current_query() is null then
+    perform sluice.begin_applied(tg_relid);
+  end if;
   for i in 1 .. coalesce(cardinality(changes), 0) by 5 loop
     -- A row whose workspace or stream is null publishes nothing.
     continue when changes[i] is null or changes[i + 1] is null;
@@ -7848,6 +7907,7 @@ AS $function$
 declare
   id bigint := sluice.redactable_stream(workspace, stream, reason);
 begin
+  perform sluice.check_actor(actor);
   if not exists (select from sluice.events e where e.stream_id = id and e.position = redact.position) then
     return null;
   end if;
@@ -7974,6 +8034,7 @@ declare
   id bigint := sluice.redactable_stream(workspace, stream, reason);
   positions bigint[];
 begin
+  perform sluice.check_actor(actor);
   if contains is null or jsonb_typeof(contains) <> 'object' or contains = '{}' or coalesce(at_most, 0) not between 1 and 10000 then
     raise exception using
       errcode = 'invalid_parameter_value',
@@ -9903,6 +9964,13 @@ begin
   -- Only the text of the client's statement shows whether the transaction commits or is being prepared. If a statement
   -- contains both words and means something else, one wake is lost.
   if current_setting('max_prepared_transactions')::int > 0 and current_query() ~* 'prepare.*transaction' then
+    return;
+  end if;
+  -- A worker of logical replication has no client, and prepares what was prepared at the publisher.
+  if current_query() is null and exists (
+    select from pg_subscription s
+    where s.subdbid = (select d.oid from pg_database d where d.datname = current_database()) and s.subtwophasestate <> 'd'
+  ) then
     return;
   end if;
   -- This call also advances the tail of the queue. Otherwise Postgres would go on refusing after the session that held the
