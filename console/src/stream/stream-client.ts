@@ -182,11 +182,13 @@ export function followStream(options: StreamOptions): Stream {
     pending = []
     onEvents(events, head === undefined || (events[0]?.position ?? 0) > head)
     // Live only when the page has the events.
-    if (isBehind) onState(stateNow())
+    if (isBehind && !isClosed) onState(stateNow())
   }
 
   function comeBack(ms: number, why: string): void {
     flush()
+    // One of the last events may have been the end.
+    if (isClosed) return
     drop()
     onState({ name: 'reconnecting', at: Date.now() + ms, why })
     again = setTimeout(() => void open(), ms)
@@ -223,6 +225,7 @@ export function followStream(options: StreamOptions): Stream {
   /** Goes on after the last event, as soon as there are new credentials. */
   function endCredentials(why: string): void {
     flush()
+    if (isClosed) return
     drop()
     onState({ name: 'ended', why })
     void api.expire(why).then(() => {

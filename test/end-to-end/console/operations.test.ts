@@ -26,6 +26,11 @@ t.test('credentials are revoked and accepted again, and the audit log says by wh
     place: '#/revocations',
   })
   await shows(page, '.empty', 'Nothing is revoked')
+  await goTo(page, '#/audit')
+  await shows(page, '.empty', 'No entries yet')
+  await goTo(page, '#/audit?action=key.created')
+  await shows(page, '.empty', 'No entry is like that')
+  await goTo(page, '#/revocations')
   t.equal(await status(), 200)
 
   await page.locator('button', { hasText: 'Revoke credentials' }).focus()
@@ -109,6 +114,10 @@ t.test('a database that is gone is shown, and so is its return', { skip }, async
 
   await proxy.unplug()
   await shows(page, 'dd', 'The database does not answer.')
+  await goTo(page, '#/feed')
+  await shows(page, '.state', 'Reconnecting')
+  t.equal(await page.locator('.empty').count(), 0, 'nobody knows whether there are events')
+  await goTo(page, '#/server')
   await proxy.plugIn()
 
   await shows(page, 'dd', /^up/)

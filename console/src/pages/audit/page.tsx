@@ -111,15 +111,26 @@ export default function AuditPageView({ route }: PageProps) {
         columns={COLUMNS}
         keyOf={({ id }) => id}
         pages={pages}
-        empty={
-          <Empty title="No entry is like that">
-            <p>
-              Choose another filter, or <a href={hrefOf('audit')}>show all entries</a>.
-            </p>
-          </Empty>
-        }
+        empty={<NoEntries isFiltered={FIELDS.some(name => given[name])} />}
       />
     </section>
+  )
+}
+
+function NoEntries({ isFiltered }: { isFiltered: boolean }) {
+  if (isFiltered) {
+    return (
+      <Empty title="No entry is like that">
+        <p>
+          Choose another filter, or <a href={hrefOf('audit')}>show all entries</a>.
+        </p>
+      </Empty>
+    )
+  }
+  return (
+    <Empty title="No entries yet">
+      <p>Changes of keys, webhooks, consumers and streams appear here, and credentials that were refused.</p>
+    </Empty>
   )
 }
 

@@ -31,6 +31,8 @@ export function NoEvents({ feed, filter, onPublish }: NoEventsProps) {
     )
   }
   if (state?.name === 'connecting') return <Loading what="the events" />
+  // Nobody knows now whether there are events; the notice above says why.
+  if (state?.name === 'reconnecting') return null
   return (
     <Empty title={filter.types ? 'No event of these types yet' : 'No events yet'}>
       {filter.types && (
