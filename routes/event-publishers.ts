@@ -6,6 +6,7 @@ import { FEED, WAYS } from '../src/log/event.js'
 import { formatEventId } from '../src/log/event-id.js'
 import { readPublishers } from '../src/log/event-publishers.js'
 import { findStream } from '../src/log/log.js'
+import { FORM } from '../src/openapi/described.js'
 import { notFound } from '../src/problems/problem.js'
 import { InStream, wholeEventIdIn } from './stored-event.js'
 
@@ -17,6 +18,7 @@ const Query = Type.Object(
     ...InStream.properties,
     ids: Type.String({
       pattern: `^${ID}(,${ID}){0,${MOST - 1}}$`,
+      [FORM]: `1 to ${MOST} whole event ids, such as 10532.k7f3qa, separated by commas`,
       description: `1 to ${MOST} whole event ids, separated by commas.`,
       examples: ['10532.k7f3qa,10533.aaulht'],
     }),

@@ -1,7 +1,8 @@
 /** Query parameters that select events of a stream, by type, content or key. */
 import Type from 'typebox'
 import { MAX_WHERE_LENGTH } from '../src/log/content-filter/value.js'
-import { KEY_PATH_PATTERN, MAX_KEY_PATH_LENGTH } from '../src/log/latest.js'
+import { KEY_PATH_FORM, KEY_PATH_PATTERN, MAX_KEY_PATH_LENGTH } from '../src/log/latest.js'
+import { FORM } from '../src/openapi/described.js'
 
 export const KEY = 'The path of the key in the data of an event: `data` and 1 to 16 names.'
 export const DELETED =
@@ -18,6 +19,7 @@ export const Where = Type.String({
 })
 export const Key = Type.String({
   pattern: KEY_PATH_PATTERN,
+  [FORM]: KEY_PATH_FORM,
   maxLength: MAX_KEY_PATH_LENGTH,
   description: KEY,
   examples: ['data.id'],

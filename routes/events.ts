@@ -12,6 +12,7 @@ import { hash, idempotencyHeader } from '../src/log/idempotency.js'
 import type { PublishedEvent, PublishRequest } from '../src/log/publish-request.js'
 import type { Receipt } from '../src/log/publisher.js'
 import { Placed, placedOf } from '../src/log/receipt.js'
+import { FORM } from '../src/openapi/described.js'
 import { Problem } from '../src/problems/problem.js'
 import { cloudEventDocument } from '../src/sse/cloudevents.js'
 import { eventDocument } from '../src/sse/ndjson.js'
@@ -23,6 +24,7 @@ const PublishQuery = Type.Object(
     expected_head: Type.Optional(
       Type.String({
         pattern: '^(0|(0|[1-9][0-9]{0,15})\\.[a-z2-7]{6})$',
+        [FORM]: 'a whole event id, such as 10532.k7f3qa, or 0',
         description:
           'Stores the events only if this is the id of the newest event; `0`: only if the stream has never had one.',
       }),

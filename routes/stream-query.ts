@@ -7,6 +7,7 @@ import { jobOfStream } from '../src/jobs/job.js'
 import { CLOUDEVENT_BATCH } from '../src/log/cloudevents.js'
 import { EventFilter } from '../src/log/event-filter.js'
 import { parseEventId } from '../src/log/event-id.js'
+import { FORM } from '../src/openapi/described.js'
 import { Problem } from '../src/problems/problem.js'
 import { broughtId } from '../src/sse/brought-id.js'
 import { ndjsonCloudEvents, sseCloudEvents } from '../src/sse/cloudevents.js'
@@ -78,6 +79,7 @@ export const StreamQuery = Type.Object(
     wait: Type.Optional(
       Type.String({
         pattern: '^[0-9]{1,6}(ms|s)$',
+        [FORM]: 'a duration such as 500ms or 30s',
         description:
           'How long to wait for the first event, such as `500ms` or `30s`; at most `60s`. Pages only.',
       }),

@@ -4,6 +4,7 @@ import Type from 'typebox'
 import { reachOf } from '../src/auth/grants/reach.js'
 import { inWorkspace } from '../src/database/workspace.js'
 import { StreamName } from '../src/log/event.js'
+import { FORM } from '../src/openapi/described.js'
 import { NextCursor, pageQuery } from '../src/paging/page-query.js'
 import { notFound } from '../src/problems/problem.js'
 import {
@@ -27,6 +28,7 @@ const Query = Type.Object(
     prefix: Type.Optional(
       Type.String({
         pattern: '^[A-Za-z0-9._:/-]{1,132}$',
+        [FORM]: '1 to 132 characters of A-Z a-z 0-9 . _ : / -',
         description: 'Only streams whose name begins with this text.',
       }),
     ),

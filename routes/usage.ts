@@ -3,7 +3,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import type { Config } from '../src/config/config.js'
 import { inWorkspace } from '../src/database/workspace.js'
-import { WORKSPACE_PATTERN } from '../src/log/event.js'
+import { WORKSPACE_FORM, WORKSPACE_PATTERN } from '../src/log/event.js'
+import { FORM } from '../src/openapi/described.js'
 import { orNull } from '../src/openapi/or-null.js'
 import { readUsage } from '../src/usage/usage-rows.js'
 import { assertOperator } from './operators.js'
@@ -37,6 +38,7 @@ const UsageQuery = Type.Object({
   workspace: Type.Optional(
     Type.String({
       pattern: WORKSPACE_PATTERN,
+      [FORM]: WORKSPACE_FORM,
       description: "Operators only: another workspace than the caller's own.",
     }),
   ),

@@ -17,7 +17,8 @@ import {
 } from '../../src/jobs/artifacts.js'
 import { JobId, jobStream } from '../../src/jobs/job.js'
 import { DIALECT_TYPES, namesOfStream } from '../../src/jobs/job-grants.js'
-import { WORKSPACE_PATTERN } from '../../src/log/event.js'
+import { WORKSPACE_FORM, WORKSPACE_PATTERN } from '../../src/log/event.js'
+import { FORM } from '../../src/openapi/described.js'
 import { notFound } from '../../src/problems/problem.js'
 import { shortageIn } from '../../src/process/shortage.js'
 
@@ -28,7 +29,11 @@ export interface ArtifactRoutesOptions {
 }
 
 const Params = Type.Object({
-  workspace: Type.String({ pattern: WORKSPACE_PATTERN, description: 'The workspace of the file.' }),
+  workspace: Type.String({
+    pattern: WORKSPACE_PATTERN,
+    [FORM]: WORKSPACE_FORM,
+    description: 'The workspace of the file.',
+  }),
   '*': Type.String({ description: 'The path of the file; its slashes are not encoded.' }),
 })
 const File = {

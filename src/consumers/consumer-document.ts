@@ -3,12 +3,14 @@ import Type, { type Static } from 'typebox'
 import { cursorId } from '../hub/cursor.js'
 import { MAX_WHERE_LENGTH } from '../log/content-filter/value.js'
 import { FEED, StreamName } from '../log/event.js'
+import { FORM } from '../openapi/described.js'
 import { orNull } from '../openapi/or-null.js'
 import type { Consumer } from './consumer.js'
 
 /** No `/`, so that no path needs it encoded. */
 export const ConsumerName = Type.String({
   pattern: '^[A-Za-z0-9._-]{1,100}$',
+  [FORM]: '1 to 100 characters of A-Z a-z 0-9 . _ -',
   description: 'The name of the consumer, unique in the workspace.',
   examples: ['billing'],
 })

@@ -5,6 +5,11 @@
 import { FORM } from '../openapi/described.js'
 import { Problem } from '../problems/problem.js'
 
+/** The formats of JSON Schema in words, with an example. */
+const FORMATS: Readonly<Record<string, string>> = {
+  uuid: 'must be a UUID, such as 7d0f5a3e-52c4-4f0b-9c1e-0b8f6f3f1a22',
+  'date-time': 'must be a time, such as 2026-01-31T12:00:00Z',
+}
 const MAX_FAULTS = 20
 const MAX_PATH_LENGTH = 120
 
@@ -64,6 +69,8 @@ function faultOf(error: ValidationError, part: string): Fault {
       return { path: cut(path), message: oneOf(schema) ?? 'has none of the allowed forms' }
     case 'pattern':
       return { path: cut(path), message: formOf(error.parentSchema) ?? message ?? 'is not valid' }
+    case 'format':
+      return { path: cut(path), message: FORMATS[String(params.format)] ?? message ?? 'is not valid' }
     default:
       return { path: cut(path), message: message ?? 'is not valid' }
   }

@@ -3,6 +3,7 @@
  * them, and their limits.
  */
 import Type, { type Static } from 'typebox'
+import { FORM } from '../openapi/described.js'
 
 export const MAX_PROPERTIES_BYTES = 64 * 1024
 export const MAX_PROPERTIES_DEPTH = 32
@@ -15,6 +16,7 @@ export const FIRST_COMMENT = 'Created'
 
 export const PartNumber = Type.String({
   pattern: PART_NUMBER_PATTERN,
+  [FORM]: 'a letter or digit and up to 63 characters of A-Z a-z 0-9 . _ -',
   description: 'Unique in the workspace: 1 to 64 letters, digits, `.`, `_` and `-`; case matters.',
   examples: ['A01-0002'],
 })

@@ -20,6 +20,7 @@ export const EVENT_TYPE_PATTERN = '^[A-Za-z][A-Za-z0-9._:/-]{0,127}$'
 /** The stream of a job is `job:` and an id of up to 128 characters. */
 export const STREAM_NAME_PATTERN = '^(job:[A-Za-z0-9._:/-]{125,128}|[A-Za-z0-9][A-Za-z0-9._:/-]{0,127})$'
 export const WORKSPACE_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$'
+export const WORKSPACE_FORM = 'a letter or digit and up to 127 characters of A-Z a-z 0-9 . _ : @ -'
 /** The workspace of the system's own streams. No token can name it, because it does not match WORKSPACE_PATTERN. */
 export const SYSTEM_WORKSPACE = '$system'
 

@@ -19,6 +19,7 @@ export type KeyPath = string & { readonly [brand]: 'KeyPath' }
 
 /** As sluice.is_key_path. Each is a path of a content filter, too. */
 export const KEY_PATH_PATTERN = `^data(\\.[A-Za-z0-9_-]+){1,${MAX_STEPS}}$`
+export const KEY_PATH_FORM = `data and up to ${MAX_STEPS} names of A-Z a-z 0-9 _ - after dots, such as data.id`
 export const MAX_KEY_PATH_LENGTH = 256
 
 /** Events that a stream without an index may have. */

@@ -1,7 +1,8 @@
 /** A stream as its admins see it, and the options that they may set. */
 import Type, { type Static } from 'typebox'
 import { StreamName } from '../log/event.js'
-import { KEY_PATH_PATTERN, MAX_KEY_PATH_LENGTH } from '../log/latest.js'
+import { KEY_PATH_FORM, KEY_PATH_PATTERN, MAX_KEY_PATH_LENGTH } from '../log/latest.js'
+import { FORM } from '../openapi/described.js'
 
 const MAX_AGE_SECONDS = 3_155_760_000
 const MAX_COMPACT_AFTER_SECONDS = 315_360_000
@@ -23,7 +24,12 @@ const Option = {
 const Compaction = {
   compact_key: Type.Union(
     [
-      Type.String({ pattern: KEY_PATH_PATTERN, maxLength: MAX_KEY_PATH_LENGTH, examples: ['data.id'] }),
+      Type.String({
+        pattern: KEY_PATH_PATTERN,
+        [FORM]: KEY_PATH_FORM,
+        maxLength: MAX_KEY_PATH_LENGTH,
+        examples: ['data.id'],
+      }),
       Type.Null(),
     ],
     {

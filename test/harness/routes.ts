@@ -12,6 +12,8 @@ export interface Route {
   readonly roles: readonly Role[] | 'public'
   /** Whether it is answered with an open stream. */
   readonly stream: boolean
+  /** Of the parts of a request. */
+  readonly schema: unknown
   /** A path that it takes. What it names does not exist. */
   readonly path: string
 }
@@ -42,10 +44,10 @@ export async function gatewayWithRoutes(
   }
 }
 
-function routesIn({ method, url, config }: RouteOptions): Route[] {
+function routesIn({ method, url, config, schema }: RouteOptions): Route[] {
   const roles = config?.access === 'public' ? 'public' : ([config?.access].flat() as Role[])
   const stream = config?.stream !== undefined
-  return [method].flat().map(each => ({ method: each, url, roles, stream, path: pathOf(url) }))
+  return [method].flat().map(each => ({ method: each, url, roles, stream, schema, path: pathOf(url) }))
 }
 
 function pathOf(url: string): string {

@@ -3,7 +3,7 @@
  * and the limits that migrations/0013_api_keys.sql enforces as well.
  */
 import Type, { type Static } from 'typebox'
-import { asLine } from '../../openapi/described.js'
+import { asLine, FORM } from '../../openapi/described.js'
 import { OptionalGrants } from '../grants/grants.js'
 import { ROLES } from '../principal.js'
 import { KEY_ID_PATTERN } from './api-key-secret.js'
@@ -21,6 +21,7 @@ const Time = (description: string) =>
 
 export const ApiKeyId = Type.String({
   pattern: KEY_ID_PATTERN,
+  [FORM]: 'the part of the key between its underscores, such as 4tq0r8z1m2xk',
   description: 'The part of the key between its underscores; it is not secret.',
   examples: ['4tq0r8z1m2xk'],
 })

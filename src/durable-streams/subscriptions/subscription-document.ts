@@ -1,7 +1,7 @@
 /** The bodies of requests and answers (protocol §6, §7). */
 import Type, { type Static } from 'typebox'
 import { StreamName } from '../../log/event.js'
-import { asLine } from '../../openapi/described.js'
+import { asLine, FORM } from '../../openapi/described.js'
 import { orNull } from '../../openapi/or-null.js'
 import { formatOffset } from '../reading/offset.js'
 import {
@@ -18,6 +18,7 @@ import {
 /** No `/`, so that no path needs it encoded. */
 export const SubscriptionId = Type.String({
   pattern: '^[A-Za-z0-9._~-]{1,128}$',
+  [FORM]: '1 to 128 characters of A-Z a-z 0-9 . _ ~ -',
   description: 'The id of the subscription, which the client chooses.',
   examples: ['sub-1'],
 })
