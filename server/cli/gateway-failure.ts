@@ -46,7 +46,8 @@ function refusal({ status, code, detail, problem }: RefusedError, target: Target
   if (problem === undefined && status !== undefined) {
     return `${target.url} has answered with status ${status}, and not as a gateway of this version does. Check --url.`
   }
-  const said = `${detail ?? 'The gateway has refused the request.'} (${[status, code].filter(Boolean).join(' ')})`
+  const head = typeof problem?.head === 'string' ? ` The head is ${problem.head}.` : ''
+  const said = `${detail ?? 'The gateway has refused the request.'} (${[status, code].filter(Boolean).join(' ')})${head}`
   if (target.tokenSource === undefined) return said
   if (status === 401 || code === 'auth-expired' || code === 'auth-revoked') {
     return `${said} The credential is from ${target.tokenSource}: log in again with \`sluice login\`, or set SLUICE_TOKEN.`

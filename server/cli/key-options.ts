@@ -15,7 +15,9 @@ const SPAN_MS = { d: 86_400_000, h: 3_600_000, m: 60_000 } as const
 /** The message does not repeat the given value, which may be a whole key. */
 export function idOf([given = '']: readonly string[]): string {
   if (new RegExp(KEY_ID_PATTERN).test(given)) return given
-  throw new UsageError('Expected exactly one argument: the key id, the part between the underscores.')
+  throw new UsageError(
+    'ID must be the id of a key: the part between its underscores. `sluice key list` shows it.',
+  )
 }
 
 export function workspaceOf(workspace = ''): string {

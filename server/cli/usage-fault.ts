@@ -12,14 +12,16 @@ export function usageFault(error: unknown): unknown {
   const text = error.message.replace(/^error: /, '')
   // Without the value of an option, which may be a secret.
   const [, name = ''] = /'([^'=]*)/.exec(text) ?? []
+  const [, similar] = text.split('(Did you mean ')
+  const suggestion =
+    similar === undefined ? '' : ` Did you mean ${similar.replace('one of ', '').replace('?)', '')}?`
   if (error.code === 'commander.unknownCommand') {
-    const [, similar] = text.split('(Did you mean ')
-    const suggestion =
-      similar === undefined ? '' : ` Did you mean ${similar.replace('one of ', '').replace('?)', '')}?`
     const shown = COMMAND_NAME.test(name) ? ` ${JSON.stringify(name)}` : ''
     return new UsageError(`Unknown command${shown}.${suggestion}`)
   }
-  if (error.code === 'commander.unknownOption') return new UsageError(`Unknown option '${name}'`)
+  if (error.code === 'commander.unknownOption') {
+    return new UsageError(`Unknown option '${name}'.${suggestion}`)
+  }
   if (error.code === 'commander.optionMissingArgument') {
     return new UsageError(`The option ${name.replace(/[<>]/g, '')} needs a value.`)
   }

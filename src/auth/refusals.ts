@@ -11,9 +11,10 @@ export function tokenMissing(): Problem {
   return new Problem(401, 'token-missing', detail)
 }
 
-/** @param reason a clause that follows "The token is not valid:". */
-export function tokenInvalid(reason: string): Problem {
-  return new Problem(401, 'token-invalid', `The token is not valid: ${reason}.`)
+/** @param reason a clause that follows "The token is not valid:". @param remedy a sentence, if the reason does not say it. */
+export function tokenInvalid(reason: string, remedy?: string): Problem {
+  const detail = `The token is not valid: ${reason}.`
+  return new Problem(401, 'token-invalid', remedy === undefined ? detail : `${detail} ${remedy}`)
 }
 
 export function tokenExpired(): Problem {
@@ -89,7 +90,8 @@ export function tokenRefusal(code: unknown, algorithms: readonly string[]): Prob
     case 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED':
       return tokenExpired()
     case 'FST_JWT_AUTHORIZATION_TOKEN_INVALID':
-      return tokenInvalid('its signature does not match')
+      // The library says the same of a text that is no token.
+      return tokenInvalid('its signature does not match', 'Send a whole token, signed for this gateway.')
     case 'FAST_JWT_MISSING_SIGNATURE':
       return tokenInvalid('it is not signed')
     case 'FAST_JWT_INVALID_ALGORITHM':

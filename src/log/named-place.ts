@@ -18,7 +18,12 @@ const DATE = /^\d{4}-/
  */
 export function parsePlaceName(name: string, text: string, example = '2026-01-31T12:00:00Z'): NamedPlace {
   if (text === 'now' || text === 'beginning') return { at: text }
-  if (!DATE.test(text)) return { at: 'after', id: eventIdIn(name, text) }
+  if (!DATE.test(text)) {
+    const id = parseEventId(text)
+    if (id) return { at: 'after', id }
+    const places = `beginning, now, an event id as you received it, such as 10532.k7f3qa, or a time, such as ${example}`
+    throw new Problem(400, 'invalid-event-id', `\`${name}\` is no place in a stream. Send ${places}.`)
+  }
   const time = parseTime(text)
   if (time) return { at: 'time', time }
   throw new Problem(400, 'invalid-request', `\`${name}\` is not a time. Send one such as ${example}.`)

@@ -45,7 +45,11 @@ t.test('a login keeps the gateway and the credential, in a file for its owner on
   const out = await run(['logout'])
   const after = await run(TAIL, '', { SLUICE_URL: url })
 
-  t.match(refused, { code: 3, out: '', told: /^The token is not valid.*\(401 token-invalid\)\n$/ })
+  t.match(refused, {
+    code: 3,
+    out: '',
+    told: /^The token is not valid: .* Send a whole token, .*\(401 token-invalid\)\n$/,
+  })
   t.match(none, { code: 0, out: '', told: /^There is no context\. Make one with `sluice login`\.\n$/ })
   t.match(login, {
     code: 0,

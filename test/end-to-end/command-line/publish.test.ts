@@ -139,7 +139,7 @@ t.test(
 
     t.match(first, { code: 0, out: /^1\.[a-z2-7]{6}\n$/, told: '' })
     t.match(JSON.parse(again.out), { id: first.out.trim(), position: 1 })
-    t.match(late, { code: 3, told: /\(409 head-differs\)/ })
+    t.match(late, { code: 3, told: /\(409 head-differs\) The head is 1\.[a-z2-7]{6}\.\n$/ })
     t.strictSame(
       (await eventsOf(url)).map(({ data }) => data),
       [{ door: 7 }, { from: 'file' }, { from: 'input' }, {}],

@@ -187,7 +187,11 @@ t.test('each refusal and each wrong option says what to do', async t => {
     [['--where', 'data.n gt'], 3, /^where has a fault at character 10\..* \(400 invalid-where\)\n$/],
     [['--stream', 'rooms/1'], 3, /^There is no such stream .* \(404 not-found\)\n$/],
     [['job', 'none'], 3, /\(404 not-found\)/],
-    [['--from', 'yesterday'], 3, /\(400 invalid-event-id\)/],
+    [
+      ['--from', 'yesterday'],
+      3,
+      /Send beginning, now, an event id .*, or a time, .*\(400 invalid-event-id\)/,
+    ],
     [['--types', 'a b'], 2, /^--types must be types or prefixes .* "a b" is neither\./],
     [['--exit-on', ''], 2, /^--exit-on must be types/],
     [['--since', '2 hours'], 2, /^--since must be a duration such as 30s/],
@@ -198,7 +202,8 @@ t.test('each refusal and each wrong option says what to do', async t => {
     [['feed', 'x'], 2, /^Too many arguments\./],
     [['--cursor-file', broken], 2, /holds no event id\./],
     [['--cursor-file', '/nonexistent/c'], 2, /^--cursor-file: ENOENT/],
-    [['--colour'], 2, /^Unknown option '--colour'/],
+    [['--colour'], 2, /^Unknown option '--colour'\.\n/],
+    [['--typse', 'a'], 2, /^Unknown option '--typse'\. Did you mean --types\?\n/],
     [['--url', 'localhost:1'], 2, /^--url must begin with http/],
   ]
 

@@ -124,7 +124,7 @@ t.test('wrong usage is reported with the usage, before the database is queried',
     [['rotate'], /exactly one argument: the key id/],
     [['rotate', '0123456789ab', '--overlap', '-1'], /--overlap/],
     [['rotate', '0123456789ab', '--overlap', '99999999'], /--overlap must be/],
-    [['revoke', secret], /exactly one argument: the key id/],
+    [['revoke', secret], /ID must be the id of a key: the part between its underscores/],
     [['revoke', '0123456789ab', secret], /Too many arguments/],
   ]
 
