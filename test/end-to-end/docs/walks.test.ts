@@ -20,17 +20,19 @@ interface Walk {
   readonly programs: readonly string[]
   /** Its fences, so that none is skipped by mistake. */
   readonly steps: number
+  /** Its reader pastes the tokens that the gateway prints; every other page must say where each value comes from. */
+  readonly hasPastedTokens?: boolean
 }
 
 const WALKS: readonly Walk[] = [
-  { page: 'docs/start/desktop.md', programs: ['curl', 'python3', 'java'], steps: 12 },
+  { page: 'docs/start/desktop.md', programs: ['curl', 'python3', 'java'], steps: 12, hasPastedTokens: true },
   {
     page: 'docs/start/operator.md',
     programs: ['nginx', 'curl', 'psql', 'pg_dump', 'createdb', 'python3'],
     steps: 18,
   },
   { page: 'docs/start/sql.md', programs: ['curl', 'psql'], steps: 16 },
-  { page: 'docs/recipes/moving.md', programs: ['curl', 'psql'], steps: 12 },
+  { page: 'docs/recipes/moving.md', programs: ['curl', 'psql'], steps: 12, hasPastedTokens: true },
   { page: 'docs/recipes/existing-database.md', programs: ['curl', 'psql'], steps: 10 },
 ]
 const SECRET = 'the secret of your tokens, 32 characters or more'
@@ -39,7 +41,7 @@ const DEBIAN_15 = '/usr/lib/postgresql/15/bin'
 if (existsSync(join(DEBIAN_15, 'initdb'))) process.env.PG_BIN = DEBIAN_15
 const PORTS = [8080, 8081, 8082, 8083, 8090]
 
-for (const { page, programs, steps } of WALKS) {
+for (const { page, programs, steps, hasPastedTokens = false } of WALKS) {
   const lacking = programs.find(name => findProgram([name], ['/usr/sbin']) === undefined)
   const skip = lacking === undefined ? false : `needs ${lacking}`
 
@@ -56,12 +58,12 @@ for (const { page, programs, steps } of WALKS) {
     const terminals = openTerminals(t, {
       env: {
         ...{ HOME: folder, HOST: '127.0.0.1', PORT: `${port(8080)}`, LOG_LEVEL: 'warn' },
-        ...{
+        ...(hasPastedTokens && {
           JWT_SECRET: SECRET,
           DATABASE_URL: url,
           VIEWER_TOKEN: sign('viewer'),
           EDITOR_TOKEN: sign('editor'),
-        },
+        }),
       },
       instead: [
         ['npm ci && npm start', 'npm start'],
