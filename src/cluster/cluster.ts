@@ -89,7 +89,7 @@ export interface ClusterOptions {
 
 export class Cluster {
   readonly id: string
-  /** How often the row was inserted: what the database has beside the row is gone each time. */
+  /** Grows when the row was inserted, or may have been: what the database has beside the row is gone then. */
   joins = 0
   /** The streams whose principals this node reports (presence.ts); undefined while no stream has presence. */
   presenceStreams: ReadonlySet<StreamId> | undefined
@@ -165,8 +165,7 @@ export class Cluster {
 
   /** Whether this node does the work that one node does for all: its id is the smallest of those that may, as far as it knows. */
   get isFirst(): boolean {
-    const seen = this.#others
-    return seen ? seen.isFirst && performance.now() - seen.sentAt < FORGOTTEN_MS : false
+    return this.#others?.isFirst === true && performance.now() - this.#others.sentAt < FORGOTTEN_MS
   }
 
   /** The clients of a stream in all other nodes, each at its last heartbeat. */
@@ -204,12 +203,13 @@ export class Cluster {
       streams: changedCounts(before, counts),
     })
     this.#options.onClock?.(at - (Date.now() - (performance.now() - sentAt) / 2))
-    // This answer may have come late too.
-    const rejoined = !known || !this.#others || performance.now() - this.#others.sentAt > UNHELD_MS
-    const joinedAt = known && this.#others ? this.#others.joinedAt : performance.now()
+    // If the heartbeat before had no answer, it may have inserted the row; and this answer may have come late too.
+    const isNew = anew || !known
+    const rejoined = isNew || !this.#others || performance.now() - this.#others.sentAt > UNHELD_MS
+    const joinedAt = isNew || !this.#others ? performance.now() : this.#others.joinedAt
     this.#others = { ...others, isFirst, sentAt, joinedAt }
     this.presenceStreams = presence && new Set(presence)
-    if (!known) this.joins += 1
+    if (isNew) this.joins += 1
     if (rejoined) this.#onRejoined()
     // Another node removed the row, and the counts with it.
     if (!known && !anew) return this.#beat()
