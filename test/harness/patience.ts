@@ -20,17 +20,25 @@ export function patient(ms: number): number {
   return Math.ceil(ms * GIVEN * Math.min(Math.max(1, load() / availableParallelism()), LARGEST_LOAD))
 }
 
-/** Calls `act` when a wait of `ms` on a quiet machine has taken too long. @returns a function that cancels it. */
+/**
+ * Calls `act` when a wait of `ms` on a quiet machine has taken too long. While the process stands still, it does not wait.
+ * @returns a function that cancels it.
+ */
 export function afterPatience(ms: number, act: () => void, { keepsAlive = true } = {}): () => void {
-  const start = now()
+  let start = now()
+  let due = start
   let most = 0
   let timer: NodeJS.Timeout | undefined
   // The load may have risen meanwhile, and its average follows late, so the longest deadline counts.
   const look = () => {
+    start += Math.max(0, now() - due)
     most = Math.max(most, patient(ms))
     const left = most - (now() - start)
     if (left <= 0) return act()
-    timer = setTimeout(look, Math.min(left, LOOK_AT_LOAD_MS))
+    // Timers take whole milliseconds.
+    const pause = Math.ceil(Math.min(left, LOOK_AT_LOAD_MS))
+    due = now() + pause
+    timer = setTimeout(look, pause)
     if (!keepsAlive) timer.unref()
   }
   look()
