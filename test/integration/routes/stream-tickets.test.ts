@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
+import { movableClock } from '../../harness/clock.js'
 import { openStream } from '../../harness/event-stream.js'
 import { as, BEHIND_PROXY, type Gateway, publish, startGateway } from '../../harness/gateway.js'
 import { startProxy } from '../../harness/postgres-proxy.js'
@@ -244,10 +245,12 @@ t.test('with one gateway', async t => {
   })
 
   t.test('a stream that a ticket opened ends with the credentials that requested it', async t => {
-    const credentials = bearer(token({ exp: secondsFromNow(2) }))
+    const clock = movableClock(t)
+    const credentials = bearer(token({ exp: secondsFromNow(20) }))
     const issued = await ticketFor(gateway, '/api/events', credentials)
     const { stream, cookie } = await spend(t, gateway, issued.url)
 
+    clock.forward(20_000)
     await stream.until(1, 'auth-expired')
 
     t.ok(await stream.ended())
