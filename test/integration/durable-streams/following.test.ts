@@ -19,8 +19,8 @@ for (const live of ['sse', 'long-poll']) {
       const { rows } = await pool.query('select expires_at::text as at from sluice.durable_streams')
       return rows[0]?.at
     }
-    // Noted every 1.8 s: a busy machine has 4.8 s for it.
-    await ask(gateway, 'PUT', 's', { headers: { ...text, 'stream-ttl': '6' } })
+    // Noted every 3.6 s: a busy machine has 8.4 s for it.
+    await ask(gateway, 'PUT', 's', { headers: { ...text, 'stream-ttl': '12' } })
     const follower = new AbortController()
     const { signal } = follower
     const reading = ask(gateway, 'GET', `s?offset=-1&live=${live}`, { signal }).catch(() => undefined)
@@ -31,7 +31,7 @@ for (const live of ['sse', 'long-poll']) {
     follower.abort()
     await reading
     // So that the next note would come in time.
-    await pool.query(`update sluice.durable_streams set expires_at = expires_at - interval '4 s'`)
+    await pool.query(`update sluice.durable_streams set expires_at = expires_at - interval '8 s'`)
     await until('it has expired', async () => (await head()) === 404)
   })
 }

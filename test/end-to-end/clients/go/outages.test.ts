@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { createDatabase } from '../../../harness/database.js'
 import { startGateway } from '../../../harness/gateway.js'
-import { patient } from '../../../harness/patience.js'
 import { startProxy } from '../../../harness/postgres-proxy.js'
 import { startProcess } from '../../../harness/process.js'
 import { secondsFromNow, token } from '../../../harness/tokens.js'
@@ -12,6 +11,8 @@ import { until } from '../../../harness/until.js'
 import { build, type Running, start, withoutGo } from './programs.js'
 
 const PATIENCE_MS = 60_000
+/** How long credentials last that are renewed in a stream. */
+const CONNECTED_S = 30
 const skip = withoutGo()
 const programs = skip
   ? []
@@ -106,8 +107,8 @@ t.test('credentials are renewed in the open stream before they expire', { skip }
   const { url } = await startGateway(t)
   const file = join(t.testdir(), 'token')
   const lifetime = (seconds: number) => token({ role: 'editor', exp: secondsFromNow(seconds) })
-  // Long enough for the program to connect.
-  await writeFile(file, lifetime(Math.ceil(patient(5_000) / 1_000)))
+  // Long enough for the program to connect. It renews when a fifth is left.
+  await writeFile(file, lifetime(CONNECTED_S))
   const follower = start(t, follow, { SLUICE_URL: url, TOKEN_FILE: file })
   await until('it is connected', () => follower.log().includes('server.state'), PATIENCE_MS)
   await writeFile(file, lifetime(3_600))

@@ -6,12 +6,14 @@ import { secondsFromNow, token } from '../../../harness/tokens.js'
 import { until } from '../../../harness/until.js'
 
 const PATIENCE_MS = 30_000
+/** The client renews them after half of that. */
+const RENEWED_S = 20
 
 t.test('credentials are renewed in the stream before they expire: the connection stays', async t => {
   const { url } = await startGateway(t)
   const issued: string[] = []
   const credentials = async () => {
-    issued.push(token({ role: 'editor', exp: secondsFromNow(issued.length === 0 ? 4 : 3_600) }))
+    issued.push(token({ role: 'editor', exp: secondsFromNow(issued.length === 0 ? RENEWED_S : 3_600) }))
     return issued.at(-1) ?? ''
   }
   const client = createClient({ url, credentials })

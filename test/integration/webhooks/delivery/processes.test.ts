@@ -5,6 +5,9 @@ import { AlarmClock } from './alarm-clock.js'
 import { type Deliveries, type Process, startDeliveries } from './deliveries.js'
 import { OK, type SendResult } from './scripted-sender.js'
 
+/** A machine that stands still for some seconds ends no lease of this length before its holder has sent everything. */
+const LEASE_MS = 6_000
+
 t.test(
   'processes share the endpoints evenly, also with one that starts later and after one that stops',
   async t => {
@@ -34,7 +37,7 @@ t.test(
   'after a crash between an answer and its record another process sends the event again, with its webhook-id',
   async t => {
     const deliveries = await startDeliveries(t)
-    const first = deliveries.start({ leaseMs: 1_500 })
+    const first = deliveries.start({ leaseMs: LEASE_MS })
     const id = await deliveries.create()
     await deliveries.publish(2)
     await deliveries.settled(id, 2)
@@ -46,7 +49,7 @@ t.test(
     }
     await deliveries.publish(3)
     await until('it sends on until its lease ends', () => first.sender.sentTo(id).length === 5)
-    const second = deliveries.start({ leaseMs: 1_500 })
+    const second = deliveries.start({ leaseMs: LEASE_MS })
     await deliveries.settled(id, 5)
     const sentByFirst = first.sender.requests.length
     await deliveries.publish(1)
@@ -86,7 +89,7 @@ t.test(
   'what was noted while the database was away is stored when it is back, if nobody else has claimed',
   async t => {
     const deliveries = await startDeliveries(t)
-    const first = deliveries.start({ leaseMs: 2_000 })
+    const first = deliveries.start({ leaseMs: LEASE_MS })
     const id = await deliveries.create()
     await deliveries.publish(1)
     await deliveries.settled(id, 1)
