@@ -15,6 +15,7 @@ checks event by event what everybody received. Prints a report.
 
   --seed S          repeats a run, as far as times allow: a whole number (default: chosen)
   --minutes M       how long faults are injected (default 1); every fault of the plan is injected in any case
+  --deliveries N    goes on injecting faults until so many events have arrived at clients
   --clients N       how many clients (default 500)
   --events E        events a second of all streams together
   --fault NAME      only this fault; may be given several times. There are: ${FAULTS.map(({ name }) => name).join(', ')}
@@ -62,6 +63,7 @@ function readArguments() {
     options: {
       seed: { type: 'string' },
       minutes: { type: 'string', default: '1' },
+      deliveries: { type: 'string', default: '0' },
       clients: { type: 'string', default: '500' },
       events: { type: 'string' },
       fault: { type: 'string', multiple: true },
@@ -73,6 +75,7 @@ function readArguments() {
   return {
     seed: whole('--seed', values.seed ?? `${Date.now() % 1_000_000}`, 0),
     minutes: number('--minutes', values.minutes),
+    leastDeliveries: whole('--deliveries', values.deliveries, 0),
     clients: whole('--clients', values.clients, 1),
     eventsPerSecond: values.events === undefined ? undefined : number('--events', values.events),
     faults: values.fault,

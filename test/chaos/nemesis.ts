@@ -55,12 +55,12 @@ export class Nemesis {
   }
 
   /**
-   * Resolves when the time is over and the whole plan has had its turn, and everything works.
+   * Resolves when it is enough and the whole plan has had its turn, and everything works.
    * @throws {Error} when the world does not recover.
    */
-  async rage(until: number): Promise<void> {
+  async rage(isEnough: () => boolean): Promise<void> {
     const { random } = this.#options
-    while (performance.now() < until || this.#left > 0) {
+    while (!isEnough() || this.#left > 0) {
       const first = this.#draw(() => true)
       const second = first && random.chance(AT_ONCE) ? this.#draw(fault => areApart(fault, first)) : undefined
       if (first) await this.#round(second ? [first, second] : [first])

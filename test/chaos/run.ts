@@ -29,6 +29,8 @@ const READY_MS = 60_000
 export interface RunOptions {
   readonly seed: number
   readonly minutes: number
+  /** Faults are injected until so many events have arrived at clients, even if that takes longer. */
+  readonly leastDeliveries: number
   readonly clients: number
   /** Of the files of the history. */
   readonly folder: string
@@ -69,7 +71,7 @@ export function planOf({ minutes, faults }: Pick<RunOptions, 'minutes' | 'faults
 }
 
 async function run(scope: Scope, options: RunOptions): Promise<Outcome> {
-  const { seed, minutes, clients, folder, eventsPerSecond, say = () => {} } = options
+  const { seed, minutes, leastDeliveries, clients, folder, eventsPerSecond, say = () => {} } = options
   const plan = planOf(options)
   const isBrief = minutes < LONG_MINUTES
   const heartbeatMs = isBrief ? HEARTBEAT_MS.brief : HEARTBEAT_MS.long
@@ -111,8 +113,9 @@ async function run(scope: Scope, options: RunOptions): Promise<Outcome> {
     isBrief,
   })
   const sampling = setInterval(() => void samples.load().catch(() => undefined), SAMPLE_EVERY_MS)
+  const end = performance.now() + minutes * 60_000
   await nemesis
-    .rage(performance.now() + minutes * 60_000)
+    .rage(() => performance.now() >= end && load.counts().deliveries >= leastDeliveries)
     .catch(error => anomalies.push(String(error.message)))
     .finally(() => clearInterval(sampling))
   anomalies.push(...nemesis.failures)
