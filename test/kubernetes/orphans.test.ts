@@ -4,17 +4,20 @@ import t from 'tap'
 import { startApiProxy } from '../harness/kubernetes/api-proxy.js'
 import { COMMANDS, startCluster } from '../harness/kubernetes/cluster.js'
 import { connectPods, TIMES } from '../harness/kubernetes/pods.js'
+import { patient } from '../harness/patience.js'
 import { untilLine } from '../harness/runner-program.js'
 import { until } from '../harness/until.js'
 
 const PATIENCE_MS = 90_000
+/** A safety net: each wait has a deadline of its own, and that of a command is its end. */
+const TEST_MS = patient(300_000)
 const cluster = await startCluster(t)
 const { gateway, plane, pods } = cluster
 const QUICK = { ...TIMES, everyMs: 200, seconds: 2 }
 
 t.test(
   'the pods of a runner that was killed are removed by another one, and its Lease too',
-  { timeout: PATIENCE_MS * 2 },
+  { timeout: TEST_MS },
   async t => {
     const dead = await cluster.runner(t)
     const job = gateway.add({ command: 'echo begun; sleep 1000', env: { A: 'b' } })
@@ -43,7 +46,7 @@ t.test(
 
 t.test(
   'an outage of the API server for some makes no runner dead for others',
-  { timeout: PATIENCE_MS },
+  { timeout: TEST_MS },
   async t => {
     const proxy = await startApiProxy(t, plane)
     const one = await connectPods(t, cluster, { server: proxy.url, times: QUICK })
@@ -75,7 +78,7 @@ t.test(
 
 t.test(
   'a pod without a Lease, and one that its own runner has given up, are removed',
-  { timeout: PATIENCE_MS },
+  { timeout: TEST_MS },
   async t => {
     const proxy = await startApiProxy(t, plane)
     const { run } = await connectPods(t, cluster, { server: proxy.url, times: QUICK })
