@@ -5,6 +5,8 @@ import { createDatabase } from '../../harness/database.js'
 import { startProxy } from '../../harness/postgres-proxy.js'
 import { until } from '../../harness/until.js'
 
+/** The listener gives up a connection that takes longer, and makes another one. */
+const CONNECT_MS = 2_500
 /** Each holds a connection. */
 const AT_ONCE = 16
 
@@ -15,7 +17,7 @@ t.test('a connection that is cut after any byte that the server sends is replace
   t.ok(handshake > 100, `${handshake} bytes`)
 
   const accepted = await Promise.all(
-    Array.from({ length: handshake }, (_, bytes) => limit(() => comeBack(t, url, bytes))),
+    Array.from({ length: handshake }, (_, bytes) => limit(() => comeBackInTime(t, url, bytes))),
   )
 
   t.strictSame(new Set(accepted), new Set([2]))
@@ -34,6 +36,17 @@ async function bytesUntilListening(t: Test, url: string): Promise<number> {
   const handshake = bytes
   await listener.close()
   return handshake
+}
+
+/** @returns how many connections it took, on a machine that did not stand still meanwhile. */
+async function comeBackInTime(t: Test, url: string, cutAfterBytes: number): Promise<number> {
+  let accepted = 0
+  await until(`it comes back in time after ${cutAfterBytes} bytes`, async () => {
+    const begun = performance.now()
+    accepted = await comeBack(t, url, cutAfterBytes)
+    return accepted === 2 || performance.now() - begun < CONNECT_MS
+  })
+  return accepted
 }
 
 /** @returns how many connections it took. */

@@ -236,11 +236,13 @@ t.test('a listener that was closed is not started', async t => {
   const proxy = await startProxy(t, url)
   const { listener } = await listen(t, proxy)
   await listener.close()
+  // More than one, if the server stood still while it connected.
+  const { accepted } = proxy
 
   listener.start()
 
   await new Promise(resolve => setImmediate(resolve))
-  t.equal(proxy.accepted, 1)
+  t.equal(proxy.accepted, accepted)
 })
 
 /** Starts a listener through the proxy, with frequent canaries that still allow for a busy machine. */

@@ -58,8 +58,10 @@ t.test(
     await until('the other gateway knows', async () => (await follow(other, key.key)).status === 401)
     const stream = await openStream(t, `${other.url}/api/events?from=beginning`, { headers: as('viewer') })
     await stream.until(messages => messages.filter(({ id }) => id !== undefined && id !== '').length >= 3)
-    await until('it is reported', async () => (await ready(gateway)).bus === 'down')
-    t.equal((await ready(gateway)).notify_queue_percent, 100)
+    await until('it is reported', async () => {
+      const { bus, notify_queue_percent } = await ready(gateway)
+      return bus === 'down' && notify_queue_percent === 100
+    })
 
     await culprit.query('rollback')
     await culprit.end()

