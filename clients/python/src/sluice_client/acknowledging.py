@@ -146,9 +146,10 @@ class Session:
             return event_id
 
     def _give_back(self, event_id: str | None, error: Exception) -> None:
-        after = error.problem.get("retry_after") if isinstance(error, Overloaded) else None
+        # The header, which also a proxy sends.
+        after_s = error.retry_after_s if isinstance(error, Overloaded) else 0.0
         with self._lock:
-            self._not_before = time.monotonic() + self._backoff.next(after if isinstance(after, (int, float)) else 0.0)
+            self._not_before = time.monotonic() + self._backoff.next(after_s)
             if self._id is None and not self._is_over:
                 self._id, self._due_at = event_id, 0.0
 

@@ -87,17 +87,18 @@ class NotRefreshed(SluiceError):
 
 
 class Overloaded(SluiceError):
-    """A response that says "later": 408, 425, 429 or 5xx. `problem` as in Refused."""
+    """A response that says "later": 408, 425, 429 or 5xx. `problem` as in Refused; `retry_after_s`: see backoff.py."""
 
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+    def __init__(self, status: int, problem: Mapping[str, Any], retry_after_s: float = 0.0) -> None:
         super().__init__(f"{status} {problem.get('code', '')}: {problem.get('detail', 'The gateway cannot serve now.')}")
         self.status = status
         self.problem = problem
+        self.retry_after_s = retry_after_s
 
     @classmethod
-    def from_body(cls, status: int, body: bytes) -> "Overloaded":
+    def from_body(cls, status: int, body: bytes, retry_after_s: float = 0.0) -> "Overloaded":
         """Reads a problem document, or nothing."""
-        return cls(status, _problem_of(body))
+        return cls(status, _problem_of(body), retry_after_s)
 
 
 class EventsMissing(SluiceError):

@@ -80,8 +80,8 @@ class Requests:
             elif 200 <= reply.status < 300 or reply.status == 304:
                 return reply
             elif reply.status in (408, 425, 429) or reply.status >= 500:
-                failure = Overloaded.from_body(reply.status, reply.body)
                 at_least_s = retry_after(reply.headers)
+                failure = Overloaded.from_body(reply.status, reply.body, at_least_s)
             elif reply.status == 401 and self.credentials.can_refresh and not asked:
                 asked = True
                 # Another thread may have got new ones meanwhile.

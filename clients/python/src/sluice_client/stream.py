@@ -9,6 +9,7 @@ The states, and what ends each:
 - ended: 204, `close`, or an error, which the driver raises.
 """
 
+import time
 from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
@@ -17,7 +18,7 @@ from urllib.parse import urljoin
 from .backoff import Backoff, retry_after
 from .effects import Call, Ended, Failed, Open, Opened, Program, Pull, Request, Shut, Wait, perform
 from .errors import NotRefreshed, Overloaded, ProtocolError, Refused
-from .origin import same_origin, without_credentials
+from .origin import redirected
 from .parser import Block, Comment, Parser
 from .state import State, StreamOptions
 from .wake import WakeDetector
@@ -118,7 +119,7 @@ class Stream:
             if head.status not in (301, 302, 303, 307, 308) or not location:
                 return (yield from self._answered(head))
             try:
-                request = _redirected(request, head.status, urljoin(request.url, location), first)
+                request = redirected(request, head.status, urljoin(request.url, location), first)
             except ValueError as error:
                 raise ProtocolError(f"{first} redirects to {location[:200]!r}, which is no URL.", "redirect") from error
         raise ProtocolError(f"{first} redirects more than {MOST_REDIRECTS} times.", "redirect")
@@ -217,8 +218,9 @@ class Stream:
 
     def _body(self) -> Program[bytes]:
         body = b""
+        until = time.monotonic() + PROBLEM_S
         while len(body) < MOST_PROBLEM_BYTES:
-            signal = yield from self._pull(PROBLEM_S)
+            signal = yield from self._pull(until - time.monotonic())
             if not isinstance(signal, bytes):
                 break
             body += signal
@@ -241,12 +243,3 @@ class Stream:
         self.state = state
         if self._on_state:
             yield from perform(Call(self._on_state, (state,)))
-
-
-def _redirected(request: Request, status: int, url: str, first: str) -> Request:
-    headers = request.headers if same_origin(url, first) else without_credentials(request.headers)
-    changes = request.method == "POST" if status in (301, 302) else status == 303 and request.method != "HEAD"
-    if not changes:
-        return Request(request.method, url, headers, request.body)
-    kept = {name: value for name, value in headers.items() if name.lower() != "content-type"}
-    return Request("GET", url, kept)
