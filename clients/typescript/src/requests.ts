@@ -85,6 +85,8 @@ export class Gateway {
       method,
       headers: { ...authorization, ...headers, ...(body !== undefined && JSON_TYPE) },
       body: JSON.stringify(body) ?? null,
+      // A redirect would repeat a POST as a GET, whose success means nothing. The gateway redirects no request.
+      redirect: 'manual',
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
       ...(withCredentials && { credentials: 'include' }),
     })

@@ -11,8 +11,13 @@ export async function errorOf(response: Response): Promise<SluiceError> {
   const problem = await problemOf(response)
   const text = (name: string) => (typeof problem?.[name] === 'string' ? problem[name] : undefined)
   const detail = text('detail')
+  // Browsers do not show the status of a redirect.
+  const isRedirect = response.type === 'opaqueredirect' || (status >= 300 && status < 400)
+  const what = isRedirect
+    ? 'The server redirects the request: check the URL.'
+    : `The server answered ${status}.`
   const Kind = [408, 425, 429].includes(status) || status >= 500 ? UnavailableError : RefusedError
-  return new Kind(text('code') ?? `http-${status}`, detail ?? `The server answered ${status}.`, {
+  return new Kind(text('code') ?? `http-${status}`, detail ?? what, {
     status,
     detail,
     requestId: headers.get('x-request-id') ?? text('request_id'),

@@ -158,6 +158,8 @@ export class DurableStream {
       method,
       headers: { ...authorization, ...headers },
       body: body ?? null,
+      // See requests.ts.
+      redirect: 'manual',
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
       ...(withCredentials && { credentials: 'include' }),
     })
