@@ -36,6 +36,14 @@ export function retryAfterMs(header: string | null): number {
   return /^\d+$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - Date.now()
 }
 
+/** Rejects with the reason when the signal aborts. */
+export function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.throwIfAborted()
+    signal.onabort = () => reject(signal.reason)
+  })
+}
+
 /** Resolves after `ms`, or when the signal aborts. */
 export async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   await new Promise<void>(resolve => {

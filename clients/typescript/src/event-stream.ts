@@ -2,9 +2,10 @@
  * The plain layer: a connection to any server of Server-Sent Events (WHATWG HTML §9.2) over fetch, which reconnects by itself. It knows
  * nothing of Sluice.
  */
-import { delayAfter, pause } from './back-off.js'
+import { aborted, delayAfter, pause } from './back-off.js'
 import { gaveUp, isFinal, ProtocolError, type SluiceError, UnavailableError } from './errors.js'
 import { type Block, blockReader } from './event-blocks.js'
+import { asBytes } from './header-text.js'
 import { errorOf } from './response-error.js'
 import type { EventStreamOptions, Message, StreamState } from './stream-options.js'
 import { onWake } from './wake.js'
@@ -36,6 +37,8 @@ export class EventStream implements AsyncIterable<Message> {
   /** When the silence becomes too long, while it waits for bytes. */
   #deadAt = NEVER
   #silent: ReturnType<typeof setTimeout> | undefined
+  /** What a function of the application has thrown. */
+  #thrown: { readonly error: unknown } | undefined
 
   constructor(
     readonly url: string | (() => string | Promise<string>),
@@ -70,6 +73,11 @@ export class EventStream implements AsyncIterable<Message> {
 
   /** Every block of the stream, also those without data, which only move the cursor. Iterate over a stream once. */
   async *blocks(): AsyncGenerator<Block, void> {
+    yield* this.#blocks()
+    if (this.#thrown) throw this.#thrown.error
+  }
+
+  async *#blocks(): AsyncGenerator<Block, void> {
     const { signal, attempts = NEVER, max, longest } = this.options
     const close = () => this.close()
     const stopWaking = onWake(() => this.#wake())
@@ -87,6 +95,7 @@ export class EventStream implements AsyncIterable<Message> {
         try {
           this.#enter({ name: 'connecting' })
           for await (const block of this.#read()) {
+            if (this.#isClosed()) break
             hasDelivered = true
             this.lastEventId = block.id
             yield block
@@ -129,7 +138,7 @@ export class EventStream implements AsyncIterable<Message> {
     const { maxEventBytes = MAX_EVENT_BYTES, longest = 300_000, onComment } = this.options
     const take = blockReader(this.lastEventId, {
       maxEventBytes,
-      onComment,
+      onComment: onComment && (text => this.#call(() => onComment(text))),
       onRetry: ms => {
         this.#retry = Math.min(ms, longest)
       },
@@ -215,7 +224,17 @@ export class EventStream implements AsyncIterable<Message> {
   #enter(state: StreamState): void {
     if (this.#state.name === 'closed') return
     this.#state = state
-    this.options.onState?.(state)
+    this.#call(() => this.options.onState?.(state))
+  }
+
+  /** An error of the application ends the stream: it is none of the network, which is tried again. */
+  #call(act: () => void): void {
+    try {
+      act()
+    } catch (error) {
+      this.#thrown ??= { error }
+      this.close()
+    }
   }
 
   #isClosed(): boolean {
@@ -226,17 +245,4 @@ export class EventStream implements AsyncIterable<Message> {
     this.close(error)
     return error
   }
-}
-
-/** Rejects with the reason when the signal aborts. */
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.throwIfAborted()
-    signal.onabort = () => reject(signal.reason)
-  })
-}
-
-/** The UTF-8 of a text as a header takes it: a string of bytes. */
-function asBytes(text: string): string {
-  return String.fromCharCode(...new TextEncoder().encode(text))
 }
