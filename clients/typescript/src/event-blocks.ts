@@ -73,6 +73,8 @@ export function blockReader(id: string, { maxEventBytes, onRetry, onComment }: B
 
   const endLine = (): Block | undefined => {
     let line = decoder.decode(buffer.subarray(0, begun))
+    // Comments are no part of an event.
+    if (line.startsWith(':')) blockBytes -= begun
     // One large event does not cost its memory for the whole connection.
     if (begun > 65_536) buffer = new Uint8Array(1_024)
     begun = 0
