@@ -42,6 +42,12 @@ func (c Credentials) expiresAt() time.Time {
 	return time.Unix(int64(claims.Exp), 0)
 }
 
+// outlast says whether the credentials end later than others that they replace, as far as that can be seen.
+func (c Credentials) outlast(others Credentials) bool {
+	at := c.expiresAt()
+	return c != others && (at.IsZero() || at.After(others.expiresAt()))
+}
+
 func (c Credentials) expired() bool {
 	at := c.expiresAt()
 	return !at.IsZero() && !time.Now().Before(at)

@@ -188,6 +188,8 @@ func (f *Feed) reset(block sse.Block) error {
 	if f.options.Reload == nil {
 		return &ResetError{reset}
 	}
+	f.renewal.setReading(false)
+	defer f.renewal.setReading(true)
 	head, err := f.options.Reload(f.ctx, reset)
 	if err != nil {
 		return err

@@ -27,6 +27,7 @@ type renewal struct {
 	mutex      sync.Mutex
 	closed     bool
 	reading    bool
+	awaiting   bool // the confirmation
 	connection string
 	current    Credentials
 	end        context.CancelFunc // of the request that is under way
@@ -61,7 +62,7 @@ func (r *renewal) confirmed() {
 func (r *renewal) stop() {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	r.connection = ""
+	r.connection, r.awaiting = "", false
 	r.cancel()
 }
 
@@ -74,16 +75,20 @@ func (r *renewal) close() {
 	r.running.Wait()
 }
 
-// setReading says whether the feed reads: a confirmation that lies unread is no missing one.
+// setReading says whether the feed reads: a confirmation that lies unread is no missing one. Its time begins anew after that.
 func (r *renewal) setReading(reading bool) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	r.reading = reading
+	if r.awaiting {
+		r.awaitConfirmation()
+	}
 }
 
 // plan renews when the credentials are due; credentials that are due already are renewed after half of what is left of
 // their life, or, if nothing seems to be left, after again.
 func (r *renewal) plan(again time.Duration) {
+	r.awaiting = false
 	r.cancel()
 	at := r.current.expiresAt()
 	if at.IsZero() || r.current.Ticket != "" || r.feed.client.keeper.refresh == nil {
@@ -133,7 +138,7 @@ func (r *renewal) renew(ctx context.Context) {
 	connection, stale := r.connection, r.current
 	r.mutex.Unlock()
 	fresh, err := r.feed.client.keeper.newer(ctx, stale)
-	if err != nil || fresh == stale || fresh.Ticket != "" {
+	if err != nil || !fresh.outlast(stale) || fresh.Ticket != "" {
 		// The stream will end with auth-expired.
 		return
 	}
@@ -160,22 +165,22 @@ func (r *renewal) renew(ctx context.Context) {
 	}
 }
 
-// awaitConfirmation follows the timer that has just run.
+// awaitConfirmation waits while the feed reads.
 func (r *renewal) awaitConfirmation() {
 	within := r.feed.client.delays.ConfirmWithin
 	if within <= 0 {
 		within = defaultConfirmWithin
 	}
-	r.end()
+	r.awaiting = true
+	r.cancel()
+	if !r.reading {
+		return
+	}
 	r.after(within, func(ctx context.Context) {
 		r.mutex.Lock()
 		defer r.mutex.Unlock()
-		switch {
-		case ctx.Err() != nil:
-		case r.reading:
+		if ctx.Err() == nil {
 			r.feed.source.Restart()
-		default:
-			r.awaitConfirmation()
 		}
 	})
 }

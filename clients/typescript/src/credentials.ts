@@ -29,6 +29,8 @@ export interface CredentialSource {
    * has them. @returns whether it can.
    */
   expire(sent: string | undefined): boolean
+  /** When they end (milliseconds since 1970); NaN if that cannot be seen. */
+  expiresAt(): number
   /** When to get new ones (milliseconds since 1970), or halfway to the end of a shorter time; NaN if that cannot be seen. */
   renewAt(): number
 }
@@ -46,8 +48,7 @@ export function credentialSource(given: Credentials | undefined, early = 60_000)
     return typeof token === 'string' ? `Bearer ${token}` : undefined
   }
 
-  /** Milliseconds since 1970; NaN if the credentials do not say. */
-  const end = (): number => {
+  const expiresAt = (): number => {
     if (typeof current === 'object' && 'token' in current && current.expiresAt !== undefined)
       return current.expiresAt
     try {
@@ -62,11 +63,12 @@ export function credentialSource(given: Credentials | undefined, early = 60_000)
   const source = {
     canRefresh,
     authorization,
+    expiresAt,
     async current() {
       if (canRefresh && (!current || source.renewAt() <= Date.now())) {
         await source.refresh().catch(error => {
           // They may be good for a while yet.
-          if (!current || end() <= Date.now()) throw error
+          if (!current || expiresAt() <= Date.now()) throw error
         })
       }
       return current
@@ -86,7 +88,7 @@ export function credentialSource(given: Credentials | undefined, early = 60_000)
       return canRefresh
     },
     renewAt() {
-      return end() - Math.min(early, Math.max(end() - since, 0) / 2)
+      return expiresAt() - Math.min(early, Math.max(expiresAt() - since, 0) / 2)
     },
   }
   return source

@@ -122,6 +122,7 @@ export class Feed<Terms extends string = string> implements AsyncIterable<FeedEv
     const isBefore = mode === 'at-most-once'
     for await (const block of this.#stream.blocks()) {
       try {
+        this.#renewal.handle(true)
         const message = block.data === undefined ? undefined : this.#read(block, block.data)
         if (message?.notice) await this.#onNotice(message.notice)
         const id = this.#stream.lastEventId
@@ -133,6 +134,8 @@ export class Feed<Terms extends string = string> implements AsyncIterable<FeedEv
       } catch (error) {
         if (error instanceof SluiceError) this.#stream.close(error)
         throw error
+      } finally {
+        this.#renewal.handle(false)
       }
     }
   }

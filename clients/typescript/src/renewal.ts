@@ -12,17 +12,23 @@ export interface Renewal {
   follow(connection: string | undefined): void
   /** The stream has said `auth-renewed`. */
   confirm(): void
+  /** Whether the application handles something: what has arrived meanwhile, such as a confirmation, lies unread. */
+  handle(isHandling: boolean): void
 }
 
 /**
  * States: idle → waiting for the time to renew (`follow`) → waiting for the confirmation on the stream → waiting again (`confirm`). If
  * the renewal is refused or not confirmed, `onFailure` is called: the stream reconnects, with the new credentials. While no new ones
- * can be had, it tries again; the gateway ends the stream when the current ones have expired.
+ * can be had, it tries again; the gateway ends the stream when the current ones have expired, and confirms none that end no later.
  */
 export function createRenewal(gateway: Gateway, onFailure: () => void): Renewal {
   const { source, options } = gateway
   let connection: string | undefined
   let timer: ReturnType<typeof setTimeout>
+  /** When the credentials of the stream end. */
+  let end = Number.NaN
+  let isAwaiting = false
+  let isHandling = false
 
   const after = (ms: number, act: () => unknown) => {
     clearTimeout(timer)
@@ -37,14 +43,22 @@ export function createRenewal(gateway: Gateway, onFailure: () => void): Renewal 
       if (isStill()) after(RETRY_MS, renew)
       return
     }
-    if (!isStill()) return
+    if (!isStill() || source.expiresAt() <= end) return
     // The stream may confirm before the answer is here.
-    after(options.confirmWithin ?? CONFIRM_MS, onFailure)
+    isAwaiting = true
+    awaitConfirmation()
     await gateway
       .request('POST', `/api/streams/${renewed}/token`, { isRepeatable: true })
       .catch(() => isStill() && onFailure())
   }
+  /** Nobody reads while the application handles something: then the time begins anew. */
+  const awaitConfirmation = () => {
+    clearTimeout(timer)
+    if (!isHandling) after(options.confirmWithin ?? CONFIRM_MS, onFailure)
+  }
   const confirm = () => {
+    isAwaiting = false
+    end = source.expiresAt()
     const at = source.renewAt()
     if (connection && source.canRefresh && at) after(at - Date.now(), renew)
   }
@@ -54,6 +68,10 @@ export function createRenewal(gateway: Gateway, onFailure: () => void): Renewal 
       connection = name
       clearTimeout(timer)
       confirm()
+    },
+    handle(is) {
+      isHandling = is
+      if (isAwaiting) awaitConfirmation()
     },
   }
 }

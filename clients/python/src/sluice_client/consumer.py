@@ -1,6 +1,7 @@
 """The stream of a consumer: what its blocks mean, and which epoch the client has; the logic, without IO."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -95,7 +96,9 @@ class ConsumerReader(FeedReader):
 
     def _deliver(self, event: Event, block_id: str | None) -> Program[None]:
         session = self.session
+        began = time.monotonic()
         yield from perform(Deliver(event))
+        self._confirm_by += time.monotonic() - began
         if session:
             session.handled(event.id)
 

@@ -100,7 +100,10 @@ class FeedReader:
     def _deliver(self, event: Event, block_id: str | None) -> Program[None]:
         if self._options.delivery == "at-most-once":
             yield from self._move(block_id)
+        began = time.monotonic()
         yield from perform(Deliver(event))
+        # What arrived meanwhile, such as a confirmation, lies unread.
+        self._confirm_by += time.monotonic() - began
         yield from self._move(block_id)
 
     def patience_s(self) -> float:
@@ -174,7 +177,9 @@ class FeedReader:
         reset = Reset(str(notice.data.get("reason", "")), head, str(notice.data.get("earliest", head)))
         if self._options.reload is None:
             raise EventsMissing(reset)
+        began = time.monotonic()
         reloaded = yield from perform(Call(self._options.reload, (reset,)))
+        self._confirm_by += time.monotonic() - began
         yield from self._move(reloaded or head)
         # The state includes events after the reset: they must not come again.
         return Verdict.RECONNECT_NOW if reloaded and reloaded != head else Verdict.GO_ON
