@@ -85,7 +85,7 @@ func (a *attempt) read(ctx context.Context, body io.Reader) error {
 			a.source.LastEventID = block.ID
 		case errors.Is(err, ErrReconnect) || errors.Is(err, ErrReconnectNow):
 			return err
-		case ctx.Err() != nil:
+		case ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))):
 			return context.Cause(ctx)
 		default:
 			return final{err}

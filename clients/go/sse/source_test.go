@@ -36,6 +36,30 @@ func limited(t *testing.T) context.Context {
 
 var errEnough = errors.New("enough")
 
+// The connection may be over when the handler fails: its error is none of the connection.
+func TestSourceEndsWithTheErrorOfItsHandler(t *testing.T) {
+	var requests atomic.Int32
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		open(w, "id: 7\ndata: 7\n\n")
+		<-r.Context().Done()
+	})
+	source := &Source{URL: server.URL}
+
+	err := source.Run(limited(t), func(ctx context.Context, _ Block) error {
+		if requests.Load() > 1 {
+			return errors.New("the event came again")
+		}
+		source.Restart()
+		<-ctx.Done()
+		return errEnough
+	})
+
+	if !errors.Is(err, errEnough) {
+		t.Error(err)
+	}
+}
+
 // The monotonic clock stops while a machine sleeps: timers alone would not notice that hours have gone by.
 func TestSourceReconnectsAfterSleep(t *testing.T) {
 	var requests atomic.Int32
