@@ -122,6 +122,8 @@ func (c *Consumer) Events() iter.Seq2[Event, error] {
 		for {
 			event, err := c.Next(context.Background())
 			if !yield(event, err) || err != nil {
+				// Another range must not ask for the next event: this one would count as handled.
+				c.outstanding = ""
 				return
 			}
 		}

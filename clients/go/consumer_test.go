@@ -93,3 +93,24 @@ func TestConsumerWithoutGateway(t *testing.T) {
 	consumer.Close()
 	consumer.Close()
 }
+
+// The application may range again over a consumer that its handler has ended.
+func TestConsumerAcknowledgesNoFailedEvent(t *testing.T) {
+	var acknowledged atomic.Int64
+	server := fakeGateway(t, map[string]http.HandlerFunc{
+		"GET /api/consumers/orders/events": consumerStream(block("4.aaaaaa", "part.made", "{}")),
+		"POST /api/consumers/orders/ack": func(w http.ResponseWriter, _ *http.Request) {
+			acknowledged.Add(1)
+			respond(w, http.StatusOK, "{}")
+		},
+	})
+	consumer := connect(t, server, sluice.Options{}).Consumer(limited(t), "orders", sluice.ConsumerOptions{})
+	failure := errors.New("failed")
+
+	first := consumer.Each(limited(t), func(context.Context, sluice.Event) error { return failure })
+	again := consumer.Each(limited(t), func(context.Context, sluice.Event) error { return nil })
+
+	if !errors.Is(first, failure) || !errors.Is(again, sluice.ErrFeedClosed) || acknowledged.Load() != 0 {
+		t.Errorf("got %v, then %v, and %d acknowledgements", first, again, acknowledged.Load())
+	}
+}

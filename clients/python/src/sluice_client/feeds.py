@@ -24,9 +24,12 @@ class Feed(Iteration[Event]):
         return self._stream.state
 
     def run(self, handler: Callable[[Event], object]) -> None:
-        """Calls the handler with each event until the end."""
-        for event in self:
-            handler(event)
+        """Calls the handler with each event until the end. An error of the handler ends the feed: its event counts as not handled."""
+        try:
+            for event in self:
+                handler(event)
+        finally:
+            self._runner.end()
 
 
 class AsyncFeed(AsyncIteration[Event]):
@@ -41,9 +44,10 @@ class AsyncFeed(AsyncIteration[Event]):
         return self._stream.state
 
     async def run(self, handler: Callable[[Event], Any]) -> None:
-        """Calls the handler, which may be async, with each event until the end."""
-        async for event in self:
-            await tasks.called(handler, event)
+        """Calls the handler, which may be async, with each event until the end. An error of the handler ends the feed, as above."""
+        async with self:
+            async for event in self:
+                await tasks.called(handler, event)
 
     def __del__(self) -> None:
         if hasattr(self, "_runner"):

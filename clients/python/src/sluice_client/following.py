@@ -119,6 +119,8 @@ class Consumer(Iteration[Event]):
                 try:
                     handler(event)
                 except Exception as error:
+                    # Nothing may ask for the next event: this one would count as handled.
+                    self._runner.end()
                     raise HandlerFailed(event) from error
 
     def close(self) -> None:
