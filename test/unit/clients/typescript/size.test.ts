@@ -6,10 +6,10 @@ import { build } from 'esbuild'
 import t from 'tap'
 import { packageRoot } from '../../../../src/process/package-root.js'
 
-const CORE_BYTES = 6 * 1024
+const CORE_BYTES = 6.25 * 1024
 const WHOLE_BYTES = 7.5 * 1024
 
-t.test('the core of the TypeScript client, which follows feeds, has at most 6 KB', async t => {
+t.test('the core of the TypeScript client, which follows feeds, has at most 6.25 KB', async t => {
   const core = await size('export { Feed, Gateway } from "./client.ts"')
   const whole = await size('export { createClient } from "./client.ts"')
 
