@@ -139,6 +139,8 @@ export class HubStream implements TailedStream {
     this.#history = randomUUID()
     this.#edition += 1
     this.head = bounds.head
+    // The closing may be lost too. If it is not, the next read closes the stream again.
+    if (why === 'history-lost') this.closed = false
     for (const follower of this.followers) follower.restart(why, bounds, lost)
     this.#grew()
   }

@@ -68,7 +68,8 @@ export class OpenStreams {
     if (now) return handleOf(now)
     const within = { workspace, streams: reader.streams, gone: () => reader.gone }
     const standing = stream && (await standingOf(this.#options.database, within, name, stream))
-    if (standing !== 'there' && standing !== 'hidden') this.#forget(key, opening)
+    if (standing === 'reopened' && stream) stream.closed = false
+    if (standing === 'replaced' || standing === undefined) this.#forget(key, opening)
     // No poll asks about it any more, so its clients would wait for ever.
     if (standing === 'replaced' && stream?.deleted === false) stream.onDeleted()
     if (!stream || standing === 'hidden') return undefined

@@ -2,8 +2,9 @@
 import { signalOf } from '../database/fair-gate.js'
 import type { Database } from '../database/pool.js'
 import { inWorkspace, type Reach } from '../database/workspace.js'
-import { FEED, type StreamId } from '../log/event.js'
+import { FEED } from '../log/event.js'
 import { ensureStream, findStreamAndHead, noteUse, type StreamWithHead } from '../log/log.js'
+import type { HubStream } from './hub-stream.js'
 import type { Presence } from './presence.js'
 
 /** The streams that a reader may read, which the database compares; undefined: all. */
@@ -34,18 +35,19 @@ export function isThere(
  * The state in the log of a stream that is open here. `replaced`: no longer this one, and perhaps another one of its name; the
  * tailer's next poll notices the deletion, but a reader must not get the old stream until then. A stream that somebody follows is
  * not looked up, and the feed is never deleted alone. `hidden`: not within the reader's grants, which are looked up every time.
+ * `reopened`: it counts as closed here, but the log has lost the closing.
  */
 export async function standingOf(
   database: Database,
   within: Reach,
   name: string,
-  { id, idle, deleted }: { readonly id: StreamId; readonly idle: boolean; readonly deleted: boolean },
-): Promise<'there' | 'replaced' | 'hidden'> {
+  { id, idle, deleted, closed }: Pick<HubStream, 'id' | 'idle' | 'deleted' | 'closed'>,
+): Promise<'there' | 'reopened' | 'replaced' | 'hidden'> {
   if (deleted) return 'replaced'
   if (isThere(within, name, { idle, deleted })) return 'there'
   try {
     const found = await findStored(database, within, name)
-    if (found?.id === id) return 'there'
+    if (found?.id === id) return closed && found.closedAt === null ? 'reopened' : 'there'
     return within.streams && !found ? 'hidden' : 'replaced'
   } catch {
     signalOf(within.gone)?.throwIfAborted()

@@ -2,7 +2,7 @@
  * The ends of the streams that a tailer reads: a stream was deleted, or it was closed and its last event has arrived. A read finds the
  * second, after any wake (log/tails.ts). For the first, and for what was missed, the log is asked: about all streams at each poll, and at
  * once about a stream that this process has closed or deleted. If the last event of a closed stream has not arrived yet, the next read
- * ends the stream.
+ * ends the stream. A stream that counts as closed here and is open in the log is open again.
  */
 import type { Database } from '../database/pool.js'
 import type { StreamId } from '../log/event.js'
@@ -36,8 +36,9 @@ export class StreamEnds {
 
   /** Ends the streams that were deleted. @returns what ends the closed ones, to be called after a read. */
   async find(database: Database): Promise<() => void> {
-    const ended = await this.#look(database)
+    const { ids, ended } = await this.#look(database)
     for (const { id, end } of ended) if (end === null) this.deleted(id)
+    this.#reopen(ids, ended)
     return () => {
       for (const { id, end } of ended) {
         const stream = this.#streams.get(id)
@@ -46,14 +47,23 @@ export class StreamEnds {
     }
   }
 
+  /** A stream that was closed after the log was asked is closed again by the next read of it. */
+  #reopen(ids: readonly StreamId[], ended: readonly Ended[]): void {
+    const over = new Set(ended.map(({ id }) => id))
+    for (const id of ids) {
+      const stream = this.#streams.get(id)
+      if (stream?.closed && !over.has(id)) stream.closed = false
+    }
+  }
+
   /** What is expected meanwhile is looked up next; after a failure, what was expected before is too. */
-  async #look(database: Database): Promise<Ended[]> {
+  async #look(database: Database): Promise<{ readonly ids: StreamId[]; readonly ended: Ended[] }> {
     const [all, asked] = [this.#all, this.#asked]
     this.#all = false
     this.#asked = new Set()
     const ids = all ? [...this.#streams.keys()] : [...asked]
     try {
-      return ids.length > 0 ? await findEnded(database, ids) : []
+      return { ids, ended: ids.length > 0 ? await findEnded(database, ids) : [] }
     } catch (error) {
       this.#all ||= all
       for (const id of asked) this.#asked.add(id)

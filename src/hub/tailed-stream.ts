@@ -26,6 +26,8 @@ export interface TailedStream {
   onDeleted(): void
   /** Stored events up to this position were changed: the stream must hold their data no longer. */
   forget?(upTo: Position): void
+  /** Whether the stream counts as closed; undefined: it never does. A restore or a failover can lose the closing. */
+  closed?: boolean
   /** The stream was closed, and its head is the last event. May be called again. */
   onClosed?(): void
   /** UUID of the event at a position of this history, if the stream still knows it. */

@@ -349,13 +349,13 @@ t.test(
       await client.query(`select sluice.close_stream($1)`, [atOnce.id])
     })
     tailer.wake([atOnce.id])
-    await until('the end with the last event', () => atOnce.closed > 0)
+    await until('the end with the last event', () => atOnce.closings > 0)
     await pool.query(`select sluice.append('acme', 'two', 'a', '{}')`)
     tailer.wake([later.id])
     await until('the event', () => later.events.length === 1)
     await pool.query(`select sluice.close_stream('acme', 'two')`)
     tailer.wake([later.id])
-    await until('the end', () => later.closed > 0)
+    await until('the end', () => later.closings > 0)
 
     t.strictSame(positions(atOnce), [1])
     t.notOk(asked.includes('sluice-find-ended'))
@@ -407,7 +407,7 @@ async function follow(pool: Database, tailer: Tailer, given?: StreamId, name = '
     events: [] as StoredEvent[],
     restarts: [] as { why: string; bounds: Bounds }[],
     deleted: 0,
-    closed: 0,
+    closings: 0,
     receive(events: readonly StoredEvent[]) {
       stream.events.push(...events)
       stream.head = events.at(-1) ?? stream.head
@@ -420,7 +420,7 @@ async function follow(pool: Database, tailer: Tailer, given?: StreamId, name = '
       stream.deleted += 1
     },
     onClosed() {
-      stream.closed += 1
+      stream.closings += 1
     },
   }
   tailer.follow(stream satisfies TailedStream)
