@@ -3,39 +3,59 @@ import type { Consumer, ConsumerId } from '../../consumers/consumer.js'
 import { claimConsumers, readConsumer, releaseLeases, renewLeases } from '../../consumers/consumer-rows.js'
 import { moveCursors, passOver, resetCursor } from '../../consumers/cursor-rows.js'
 import { type Database, inTransaction, type Queryable } from '../../database/pool.js'
-import { recordDeliveries } from '../delivery-records.js'
+import { attemptId, recordDeliveries } from '../delivery-records.js'
 import { readEndpoints, readRevisions } from '../endpoint-rows.js'
 import type { Sealer } from '../sealer.js'
 import type { ClaimedEndpoint, DeliveryBatch, DeliveryRows, EndpointDifference } from './delivery-rows.js'
+import { LastRecords } from './last-records.js'
 
 export function storedDeliveries(database: Database, sealer: Sealer): DeliveryRows {
+  const last = new LastRecords()
   return {
     join: (node, ttlMs) => joinDeliverers(database, node, ttlMs),
     leave: node => leaveDeliverers(database, node),
     // In one transaction: a claim whose secrets cannot be read would hold the endpoint without delivering.
-    claim: (node, limit, leaseMs) =>
-      inTransaction(database, async client => {
+    async claim(node, limit, leaseMs) {
+      const claimed = await inTransaction(database, async client => {
         const claiming = { kind: 'webhook', node, holder: null, limit, leaseMs } as const
         return await withEndpoints(client, sealer, await claimConsumers(client, claiming))
-      }),
+      })
+      for (const { id } of claimed) last.forget(id)
+      return claimed
+    },
     async renew(node, held, leaseMs) {
       const lost = await renewLeases(database, node, held, leaseMs)
       return lost.map(({ id }) => id)
     },
-    release: (node, held) => releaseLeases(database, node, held),
+    async release(node, held) {
+      await releaseLeases(database, node, held)
+      for (const { id } of held) last.forget(id)
+    },
     changed: revisions => findChanged(database, revisions),
     async read(held) {
+      last.forget(held.id)
       const consumer = await readConsumer(database, held.id)
       if (!consumer?.active || consumer.epoch !== held.epoch) return undefined
       return (await withEndpoints(database, sealer, [consumer]))[0]
     },
-    record: batch => inTransaction(database, client => record(client, batch)),
+    async record(batch) {
+      const attempts = batch.attempts.map(one => ({ ...one, id: one.id ?? attemptId(one.at) }))
+      const refused = await inTransaction(database, client => record(client, { ...batch, attempts }, last))
+      last.note(attempts, batch, refused)
+      return [...refused]
+    },
   }
 }
 
-async function record(client: Queryable, { attempts, changes }: DeliveryBatch): Promise<ConsumerId[]> {
-  // First, because it locks all rows of the batch.
-  const refused = new Set(await recordDeliveries(client, { attempts, changes }))
+async function record(
+  client: Queryable,
+  { attempts, changes }: DeliveryBatch,
+  last: LastRecords,
+): Promise<ReadonlySet<ConsumerId>> {
+  const lost = await last.findLost(client, { attempts, changes })
+  const kept = changes.filter(({ id }) => !lost.has(id))
+  // First of all changes, because it locks all rows of the batch.
+  const refused = new Set([...lost, ...(await recordDeliveries(client, { attempts, changes: kept }))])
   const own = changes.filter(({ id }) => !refused.has(id))
   for (const { id, epoch, reset } of own)
     if (reset) await resetCursor(client, { id, epoch }, reset.stream, reset.to)
@@ -43,7 +63,7 @@ async function record(client: Queryable, { attempts, changes }: DeliveryBatch): 
     own.flatMap(({ id, epoch, [of]: place }) => (place ? [{ id, epoch, ...place }] : []))
   await moveCursors(client, places('cursor'))
   await passOver(client, places('passed'))
-  return [...refused]
+  return refused
 }
 
 async function withEndpoints(

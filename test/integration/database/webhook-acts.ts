@@ -60,6 +60,11 @@ export async function webhookActsOn(
           recordDeliveries(client, { attempts, changes: [{ ...change, ...given }] }),
         )
       }
+      for (let n = 0; n < 2; n += 1)
+        await rows.record({
+          attempts: [{ ...attempt, outcome: 'failed', answer: 'no', nextTryAt: AT }],
+          changes: [change],
+        })
     },
     'a replay of a webhook': async () => {
       const replay = randomUUID()
