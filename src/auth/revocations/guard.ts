@@ -62,12 +62,13 @@ export class Guard {
 
   /**
    * Must be called for every request, however its credentials were verified. It decides at once; only until the revocations
-   * have been read for the first time it returns a promise, which must be awaited.
+   * have been read for the first time, and for a key whose state may be out of date, it returns a promise, which must be awaited.
    * @throws {Problem} 401 `token-revoked`, `key-revoked`; 503 `database-unavailable` before the first read of the revocations.
    */
   assertNotRevoked(principal: Principal): Promise<void> | undefined {
     this.#keyStates.brought(principal)
-    if (!this.#revocations) return this.#assertOnceLoaded(principal)
+    const read = this.#revocations ? this.#verify(principal) : withinDeadline(this.#loaded, FIRST_LOAD_MS)
+    if (read) return read.then(() => void this.current(principal))
     this.current(principal)
     return undefined
   }
@@ -149,6 +150,7 @@ export class Guard {
    */
   async load(): Promise<void> {
     this.#options.keys.forgetAll()
+    this.#keyStates.historyMayDiffer()
     await this.reload()
     const present = [...this.#present()].flatMap(({ credential: { kind, id } }) => (kind === 'key' ? id : []))
     const keys = new Set([...present, ...this.#keyStates.latest()])
@@ -191,18 +193,19 @@ export class Guard {
     if (!this.#concerns(principal)) this.#options.streams.renew(connection, this.#keyStates.limit(principal))
   }
 
-  /** @returns undefined if a newer state is known already. */
-  async #readKey(key: string): Promise<KeyState | undefined> {
+  /** @param shared whether many callers share a look-up. @returns undefined if a newer state is known already. */
+  async #readKey(key: string, shared = false): Promise<KeyState | undefined> {
     const { keys, streams } = this.#options
-    keys.forget(key)
+    if (!shared) keys.forget(key)
     const state = await this.#keyStates.read(key, id => keys.stateOf(id))
     if (state) streams.keyChanged(key, state)
     return state
   }
 
-  async #assertOnceLoaded(principal: Principal): Promise<void> {
-    await withinDeadline(this.#loaded, FIRST_LOAD_MS)
-    this.current(principal)
+  /** Reads the state of its key again, if that may be out of date. Without an answer the known state counts. */
+  #verify(principal: Principal): Promise<unknown> | undefined {
+    const key = this.#keyStates.unverified(principal)
+    return key === undefined ? undefined : this.#readKey(key, true).catch(() => undefined)
   }
 
   async #read(): Promise<void> {

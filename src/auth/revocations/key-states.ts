@@ -1,6 +1,7 @@
 /**
  * The states of the API keys that changed while this process ran: a request may have been authenticated with a cached key from before
- * the change. And the keys of the latest requests, whose changes may have been missed.
+ * the change. And the keys of the latest requests, whose changes may have been missed. A restore or a failover may lose a change that is
+ * known here: then the state is read again when the key is used.
  *
  * Invariant: an older state never replaces a newer one, in whichever order the database answers.
  */
@@ -19,6 +20,8 @@ export class KeyStates {
   readonly #states = new LRUCache<string, KeyState & { readonly asked: number }>({ max: CHANGED_KEYS })
   readonly #latest = new LRUCache<string, true>({ max: LATEST_KEYS, ttl: LATEST_MS })
   #asked = 0
+  /** States up to this question may be of a history that the log has lost: a key that was revoked there may be good again. */
+  #unverifiedUpTo = 0
 
   /** The keys of the latest requests: one may be about to open a stream, and holds nothing yet by which it would be found. */
   latest(): Iterable<string> {
@@ -28,6 +31,17 @@ export class KeyStates {
   /** Call this for each request once its credentials are verified. */
   brought({ credential: { kind, id } }: Principal): void {
     if (kind === 'key') this.#latest.set(id, true)
+  }
+
+  /** Call this when the log may have lost changes of keys. The states still count until each is read again. */
+  historyMayDiffer(): void {
+    this.#unverifiedUpTo = this.#asked
+  }
+
+  /** The principal's key, if its state must be read again before a request is refused by it. */
+  unverified({ credential: { kind, id } }: Principal): string | undefined {
+    if (kind !== 'key') return undefined
+    return (this.#states.get(id)?.asked ?? Number.POSITIVE_INFINITY) <= this.#unverifiedUpTo ? id : undefined
   }
 
   /** Reads a state and keeps it. @returns undefined if the answer to a later call is known already. */

@@ -54,6 +54,23 @@ t.test('load() looks up the key of a request that has not opened its stream yet'
   t.throws(() => guard.admit(thief, ['viewer']), { code: 'key-revoked' })
 })
 
+t.test('a key is good again whose revocation the log has lost', async t => {
+  const { guard, keys } = await startGuard(t)
+  const [owner, thief] = [principal({ kind: 'key', id: 'k2' }), principal({ kind: 'key', id: 'k3' })]
+  for (const key of ['k2', 'k3']) {
+    keys.set(key, Number.NEGATIVE_INFINITY)
+    await guard.keyChanged(key)
+  }
+
+  keys.delete('k2')
+  await guard.load()
+
+  t.throws(() => guard.current(owner), { code: 'key-revoked' }, 'until it is read')
+  await guard.assertNotRevoked(owner)
+  t.equal(guard.current(owner), owner)
+  await t.rejects(guard.assertNotRevoked(thief) ?? Promise.resolve(), { code: 'key-revoked' })
+})
+
 t.test('a change of a key applies to a principal from an earlier lookup', async t => {
   const { guard, keys } = await startGuard(t)
   const [rotated, revoked] = [principal({ kind: 'key', id: 'k1' }), principal({ kind: 'key', id: 'k2' })]
