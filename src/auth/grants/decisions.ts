@@ -14,6 +14,7 @@ import { NamePatterns } from '../../log/name-patterns.js'
 import type { Logger } from '../../logging/logger.js'
 import { withinDeadline } from '../../process/deadline.js'
 import { PeriodicLoop } from '../../process/periodic-loop.js'
+import { steadyClock } from '../../process/steady-clock.js'
 import type { Principal } from '../principal.js'
 import {
   type Authorize,
@@ -38,6 +39,7 @@ const LOOK_MS = 500
 export interface DecisionsOptions {
   readonly authorize: Authorize
   readonly logger: Logger
+  /** Milliseconds of a clock that never goes back. Default: steadyClock. */
   readonly now?: () => number
   /** Default 5 s; tests use less. */
   readonly answerMs?: number
@@ -94,7 +96,7 @@ export class Decisions {
 
   constructor(options: DecisionsOptions) {
     this.#options = options
-    this.#now = options.now ?? Date.now
+    this.#now = options.now ?? steadyClock()
     this.#questions = new LRUCache({ max: options.remembered ?? REMEMBERED })
     this.#looks = new PeriodicLoop({
       name: 'Renewing decisions about open streams',

@@ -5,6 +5,7 @@
  */
 import { type Breaker, Breakers } from '../../network/circuit-breaker.js'
 import { unavailable } from '../../problems/problem.js'
+import { steadyClock } from '../../process/steady-clock.js'
 import { tokenInvalid } from '../refusals.js'
 import { fetchKeys, type PublicKey } from './key-set-document.js'
 
@@ -27,7 +28,7 @@ export interface KeySet {
 }
 
 /** @param issuer URL of the set; a URL without a path, or ending in `/`, means the well-known place below it. */
-export function createKeySet(issuer: string, now: () => number = Date.now): KeySet {
+export function createKeySet(issuer: string, now: () => number = steadyClock()): KeySet {
   const url = setUrl(issuer)
   const breaker = breakerOf(url)
   let keys: readonly PublicKey[] = []

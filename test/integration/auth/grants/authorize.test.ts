@@ -2,6 +2,7 @@
 import t from 'tap'
 import { Decisions } from '../../../../src/auth/grants/decisions.js'
 import type { Principal } from '../../../../src/auth/principal.js'
+import { movableClock } from '../../../harness/clock.js'
 import { createDatabase } from '../../../harness/database.js'
 import { openStream } from '../../../harness/event-stream.js'
 import { as, type Gateway, publish, startGateway } from '../../../harness/gateway.js'
@@ -172,6 +173,25 @@ t.test('an answer that has ended keeps what is open for two minutes, and lets no
   now = 420_000
   await until('it has ended', () => ended)
   t.notOk(answered.types.matchesAll)
+})
+
+t.test('an answer ends in its time although the clock of the system goes back meanwhile', async t => {
+  const clock = movableClock(t)
+  let allowed = true
+  const decisions = new Decisions({
+    logger: { info() {}, error() {}, warn() {} } as never,
+    authorize: async () => ({ allowed, valid_for: 10 }),
+  })
+  t.teardown(() => decisions.close())
+  const principal = { id: 'ada', workspace: 'acme', role: 'viewer' } as Principal
+  await decisions.decide(principal, 'subscribe', 'feed')
+  allowed = false
+
+  clock.forward(-3_600_000)
+  t.ok((await decisions.decide(principal, 'subscribe', 'feed')).types.matchesAll, 'not before')
+  clock.forward(11_000)
+
+  t.notOk((await decisions.decide(principal, 'subscribe', 'feed')).types.matchesAll)
 })
 
 t.test(

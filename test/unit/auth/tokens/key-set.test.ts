@@ -354,6 +354,21 @@ t.test('keys for other uses, weak keys and unreadable ones are left out', async 
   t.ok(await keys.find({ kid: 'good', alg: 'RS256' }))
 })
 
+t.test('a clock that goes back keeps no withdrawn key', async t => {
+  const clock = movableClock(t)
+  const source = await issuer(t, [jwk(rsa.publicKey, { kid: 'r' })])
+  const keys = createKeySet(source.url)
+  const held = { kid: 'r', alg: 'RS256' }
+  await keys.find(held)
+  source.keys = []
+
+  clock.forward(-60 * MINUTE)
+  await keys.find(held)
+  clock.forward(6 * MINUTE)
+
+  await t.rejects(keys.find(held), { code: 'token-invalid' })
+})
+
 t.test('the key set of an issuer has a well-known path, and a full URL is used unchanged', async t => {
   const source = await issuer(t, [jwk(rsa.publicKey, { kid: 'r' })])
   const find = (url: string) => createKeySet(url).find({ kid: 'r', alg: 'RS256' })
