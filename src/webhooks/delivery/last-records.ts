@@ -48,7 +48,7 @@ export class LastRecords {
     }
   }
 
-  /** The endpoint continues from its row, or is no longer held. */
+  /** The endpoint continues from its row, is no longer held, or is gone. */
   forget(id: ConsumerId): void {
     this.#records.delete(id)
   }

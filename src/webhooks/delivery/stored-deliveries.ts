@@ -31,7 +31,11 @@ export function storedDeliveries(database: Database, sealer: Sealer): DeliveryRo
       await releaseLeases(database, node, held)
       for (const { id } of held) last.forget(id)
     },
-    changed: revisions => findChanged(database, revisions),
+    async changed(revisions) {
+      const found = await findChanged(database, revisions)
+      for (const { id, what } of found) if (what === 'gone') last.forget(id)
+      return found
+    },
     async read(held) {
       last.forget(held.id)
       const consumer = await readConsumer(database, held.id)
