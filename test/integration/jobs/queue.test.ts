@@ -147,11 +147,25 @@ t.test('a job that is given to a runner that has just disconnected returns to th
   const service = await startJobs(t)
   const { id } = await service.create()
 
-  const given = await service.gateways[0].app.jobs.claim(
+  const lock = await service.pool.connect()
+  t.teardown(() => lock.release(true))
+  await lock.query('begin; lock table sluice.events in share mode')
+  const left = new AbortController()
+
+  const claim = service.gateways[0].app.jobs.claim(
     { id: 'gone', workspace: 'acme' },
     { runner: 'gone' },
-    AbortSignal.abort(),
+    left.signal,
   )
+  await until('the job is being given', async () => {
+    const { rowCount } = await service.pool.query(
+      `select from pg_stat_activity where query like '%claim_job%' and wait_event_type = 'Lock'`,
+    )
+    return rowCount === 1
+  })
+  left.abort()
+  await lock.query('rollback')
+  const given = await claim
 
   t.equal(given, undefined)
   t.equal((await service.as('viewer').get(`/api/jobs/${id}`)).body.status, 'queued')
