@@ -44,7 +44,7 @@ async function ask(t: Test, program: string) {
   t.strictSame(short, long)
   t.match(unknown, { code: 2, stdout: '' })
   const [fault, empty, ...usage] = unknown.stderr.split('\n')
-  t.match(fault, /^Unknown option ['"]--dmeo['"]\.?$/)
+  t.match(fault, /^Unknown option ['"]--dmeo['"](?:\. Did you mean --demo\?)?\.?$/)
   t.equal(empty, '')
   return { long: long.stdout, usage: usage.join('\n') }
 }
