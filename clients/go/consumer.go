@@ -118,12 +118,14 @@ func (c *Consumer) Commit(ctx context.Context) error {
 // event of the last turn counts as not handled: see Commit.
 func (c *Consumer) Events() iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		defer c.Close()
+		defer func() {
+			// Another range must not ask for the next event: this one would count as handled. Nor after a panic.
+			c.outstanding = ""
+			c.Close()
+		}()
 		for {
 			event, err := c.Next(context.Background())
 			if !yield(event, err) || err != nil {
-				// Another range must not ask for the next event: this one would count as handled.
-				c.outstanding = ""
 				return
 			}
 		}

@@ -104,13 +104,23 @@ func TestConsumerAcknowledgesNoFailedEvent(t *testing.T) {
 			respond(w, http.StatusOK, "{}")
 		},
 	})
-	consumer := connect(t, server, sluice.Options{}).Consumer(limited(t), "orders", sluice.ConsumerOptions{})
 	failure := errors.New("failed")
+	failing := func(consumer *sluice.Consumer) error {
+		return consumer.Each(limited(t), func(context.Context, sluice.Event) error { return failure })
+	}
+	panicking := func(consumer *sluice.Consumer) (err error) {
+		defer func() { err, _ = recover().(error) }()
+		return consumer.Each(limited(t), func(context.Context, sluice.Event) error { panic(failure) })
+	}
 
-	first := consumer.Each(limited(t), func(context.Context, sluice.Event) error { return failure })
-	again := consumer.Each(limited(t), func(context.Context, sluice.Event) error { return nil })
+	for _, run := range []func(*sluice.Consumer) error{failing, panicking} {
+		consumer := connect(t, server, sluice.Options{}).Consumer(limited(t), "orders", sluice.ConsumerOptions{})
 
-	if !errors.Is(first, failure) || !errors.Is(again, sluice.ErrFeedClosed) || acknowledged.Load() != 0 {
-		t.Errorf("got %v, then %v, and %d acknowledgements", first, again, acknowledged.Load())
+		first := run(consumer)
+		again := consumer.Each(limited(t), func(context.Context, sluice.Event) error { return nil })
+
+		if !errors.Is(first, failure) || !errors.Is(again, sluice.ErrFeedClosed) || acknowledged.Load() != 0 {
+			t.Errorf("got %v, then %v, and %d acknowledgements", first, again, acknowledged.Load())
+		}
 	}
 }

@@ -20,10 +20,10 @@ def play(exchange: Exchange) -> None:
     exchange.until_closed()
 
 
-def fail_at(failing: str, handled: list[str]) -> Callable[[Event], None]:
+def fail_at(failing: str, handled: list[str], error: type[BaseException] = KeyError) -> Callable[[Event], None]:
     def handle(event: Event) -> None:
         if event.id == failing:
-            raise KeyError(failing)
+            raise error(failing)
         handled.append(event.id)
 
     return handle
@@ -58,7 +58,10 @@ def test_so_does_a_feed_of_asyncio() -> None:
     assert (handled, cursor.cursor) == (["2.b"], "2.b")
 
 
-def test_a_consumer_that_runs_again_after_its_handler_failed_acknowledges_nothing_more() -> None:
+@pytest.mark.parametrize(("error", "raised"), [(KeyError, HandlerFailed), (KeyboardInterrupt, KeyboardInterrupt)])
+def test_a_consumer_that_runs_again_after_its_handler_failed_acknowledges_nothing_more(
+    error: type[BaseException], raised: type[BaseException]
+) -> None:
     acknowledged: list[bytes] = []
 
     def play(exchange: Exchange) -> None:
@@ -71,8 +74,8 @@ def test_a_consumer_that_runs_again_after_its_handler_failed_acknowledges_nothin
 
     with scripted_server(play) as url, Client(url) as client:
         consumer = client.consumer("orders")
-        with pytest.raises(HandlerFailed):
-            consumer.run(fail_at("2.b", []))
+        with pytest.raises(raised):
+            consumer.run(fail_at("2.b", [], error))
 
         consumer.run(lambda event: None)
 

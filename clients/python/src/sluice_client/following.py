@@ -115,13 +115,15 @@ class Consumer(Iteration[Event]):
         :raises HandlerFailed: the handler raised an error.
         """
         with self:
-            for event in self:
-                try:
-                    handler(event)
-                except Exception as error:
-                    # Nothing may ask for the next event: this one would count as handled.
-                    self._runner.end()
-                    raise HandlerFailed(event) from error
+            try:
+                for event in self:
+                    try:
+                        handler(event)
+                    except Exception as error:
+                        raise HandlerFailed(event) from error
+            finally:
+                # Nothing may ask for the next event: this one would count as handled.
+                self._runner.end()
 
     def close(self) -> None:
         """Ends the iteration, from any thread, and acknowledges what was handled. Twice is fine."""
