@@ -8,7 +8,7 @@ export function holdTurns(database: Database, workspace = 'acme') {
     free = resolve
   })
   const works = Array.from({ length: database.options.max }, () =>
-    // Those that come too late wait in line, and go with the others.
+    // Works beyond the limit of a workspace wait in line, and end with the others.
     gateOf(database).run(workspace, () => held),
   )
   return { free, works: Promise.all(works) }

@@ -2,6 +2,7 @@
 import t, { type Test } from 'tap'
 import { parseEventId } from '../../../src/log/event-id.js'
 import { observed, startHub } from '../../harness/hub.js'
+import { connect } from '../../harness/records.js'
 import { until } from '../../harness/until.js'
 
 /** More than the reads that run at a time. */
@@ -100,8 +101,7 @@ async function startWaiting(t: Test) {
   const { hub, tailer, pool, reads } = await startHeld(t, 'sluice-find-stream-and-head', false)
   for (const name of [...ALL, 'd', 'e'])
     await pool.query(`select sluice.publish('acme', $1, 'a', '{}')`, [name])
-  const lock = await pool.connect()
-  t.teardown(() => lock.release())
+  const lock = await connect(t, pool)
   const gone = new AbortController()
   let watched = false
   const reader = {

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { Job } from '../../../src/jobs/job.js'
 import { as } from '../../harness/gateway.js'
+import { connect } from '../../harness/records.js'
 import { until } from '../../harness/until.js'
 import { type JobsService, startJobs, types } from './service.js'
 
@@ -147,8 +148,7 @@ t.test('a job that is given to a runner that has just disconnected returns to th
   const service = await startJobs(t)
   const { id } = await service.create()
 
-  const lock = await service.pool.connect()
-  t.teardown(() => lock.release(true))
+  const lock = await connect(t, service.pool)
   await lock.query('begin; lock table sluice.events in share mode')
   const left = new AbortController()
 
